@@ -1,0 +1,60 @@
+# The few verbs of this project. CI (.ci/run) calls these and nothing else.
+# `make PYTHON=python3.12 install` chooses another interpreter; CAROUSEL_HOST and CAROUSEL_PORT say where `make serve` listens.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?= --from en --to de --test-set multi30k/2016
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test unit check format demo evaluate train-toy clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Put everything into .venv (repeats only when the requirements change)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Carousel needs Python 3.11 or later, and '$(PYTHON)' is not that: install it, or name one, as in make PYTHON=python3.12 install." >&2; \
+	  exit 1; }
+	@# Debian ships venv without ensurepip: then the system's own pip fills the environment.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || { \
+	  echo "No virtual environment could be made: install Python's venv (on Debian: apt-get install python3-venv), then run make again." >&2; \
+	  exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve,train,dev]'
+	@touch $@
+
+serve: install  ## Serve the translator on CAROUSEL_HOST:CAROUSEL_PORT (127.0.0.1:8000)
+	@exec $(BIN)/carousel serve
+
+test: install  ## Run every test: unit, integration, learning
+	$(BIN)/python -m pytest -q
+
+unit: install  ## Run the unit tests only (under a minute)
+	$(BIN)/python -m pytest -q -m 'not integration and not learning'
+
+check: install  ## Lint, formatting, types, and the arrows between the packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install  ## Put the code into its one form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+demo: install  ## Translate ten everyday sentences each way
+	@$(BIN)/python benchmarks/demo.py
+
+evaluate: install  ## Score the default model on a public test set (ARGS="--from de ...")
+	$(BIN)/carousel evaluate $(ARGS)
+
+train-toy: install  ## Train the toy model (digits to words), two minutes on a CPU
+	$(BIN)/carousel train --config configs/toy.toml
+
+clean:  ## Remove .venv, caches and what builds leave behind (not runs/)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
