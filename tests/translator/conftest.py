@@ -1,0 +1,98 @@
+"""A tokenizer learnt from made-up lines and a tiny model with random weights: enough to run everything once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.tokenizer import learn_tokenizer
+from translator.checkpoint import Checkpoint, Manifest, Score, save_checkpoint
+from translator.config import DecodingOptions, ModelConfig
+from translator.inference import Translator
+from translator.model import TranslationModel
+from translator.tokenizer import Tokenizer
+
+ENGLISH = [
+    f"the {size} {animal} {verb} {place}."
+    for size, verb in [("small", "sleeps"), ("big", "eats"), ("old", "waits")]
+    for animal, place in [("dog", "here"), ("cat", "in the house"), ("horse", "by the sea")]
+    for _ in range(2)
+]
+GERMAN = [
+    f"{size} {animal} {verb} {place}."
+    for size, verb in [("der kleine", "schläft"), ("der große", "frisst"), ("der alte", "wartet")]
+    for animal, place in [("Hund", "hier"), ("Kater", "im Haus"), ("Zebrafink", "am Meer, jung und bequem")]
+    for _ in range(2)
+]
+ALPHABET = ["Quickly, Xaver and Yvonne jump over it!", "Why? Fünf Äpfel, zwölf Öfen: 0 1 2 3 4 5 6 7 8 9"]
+LINES = [*ENGLISH, *GERMAN, *ALPHABET * 12]
+
+MakeModel = Callable[..., TranslationModel]
+
+
+def make_model(seed: int = 0, *, weight: float = 1.0, **sizes: int | float) -> TranslationModel:
+    """A random model in evaluation mode; `weight` above 1 makes it surer of what it says."""
+    config = ModelConfig(**{**TINY, **sizes})  # type: ignore[arg-type]  # one dict for whole numbers and dropout
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = TranslationModel.from_config(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)  # biases too, so that a forgotten one is noticed
+                parameter.mul_(weight)
+    return model
+
+
+TINY: dict[str, int | float] = {
+    "vocab_size": 24,
+    "embedding_size": 8,
+    "encoder_layers": 2,
+    "encoder_size": 6,
+    "decoder_layers": 3,
+    "decoder_size": 10,
+    "attention_heads": 2,
+    "dropout": 0.1,
+}
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=120, languages=["de", "en"], threads=1))
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer: Tokenizer) -> TranslationModel:
+    model = make_model(7, weight=2.0, vocab_size=tokenizer.vocab_size)
+    with torch.no_grad():
+        model.output_bias[tokenizer.eos_id] += 2.0  # some sentences end by themselves, some are cut
+    return model.requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tokenizer: Tokenizer, model: TranslationModel) -> Checkpoint:
+    manifest = Manifest(
+        name="tiny",
+        model=ModelConfig(**{**TINY, "vocab_size": tokenizer.vocab_size}),  # type: ignore[arg-type]
+        languages=("de", "en"),
+        directions=(("en", "de"), ("de", "en")),
+        decoding=DecodingOptions(beam_size=3, max_length_ratio=1.0, max_length_margin=5),
+        training={"recipe": "none", "steps": 0},
+        scores=(Score(test_set="made-up", source="en", target="de", metric="BLEU", value=0.5, signature="none"),),
+        licence="CC0-1.0",
+        credits=("nobody",),
+    )
+    return Checkpoint(manifest, model, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Saved once; a test that changes it must copy it first."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_checkpoint(folder, checkpoint, card="# Tiny\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def translator(checkpoint_folder: Path) -> Translator:
+    return Translator.load(checkpoint_folder)

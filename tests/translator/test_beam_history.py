@@ -1,0 +1,72 @@
+"""The history against whole copies of every hypothesis, with sentences that come and go."""
+
+from random import Random
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translator.beam_history import FIRST_STEPS, BeamHistory
+
+BEAM_SIZE = 3
+
+
+class Copies:
+    """One sentence: every row carries its whole hypothesis along, (token, log-probability, row, attention) a step."""
+
+    def __init__(self, slot: int, source_length: int) -> None:
+        self.slot, self.source_length, self.age = slot, source_length, 0
+        self.rows: list[list[tuple[int, float, int, list[float]]]] = [[] for _ in range(BEAM_SIZE)]
+
+
+def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
+    count, longest = len(sentences), max(sentence.source_length for sentence in sentences)
+    token_ids = [[random.randrange(100) for _ in range(BEAM_SIZE)] for _ in sentences]
+    parents = [[random.randrange(BEAM_SIZE) for _ in range(BEAM_SIZE)] for _ in sentences]
+    generator = torch.Generator().manual_seed(random.randrange(10**6))
+    attention_weights = torch.rand(count, BEAM_SIZE, longest, generator=generator)
+    history.write(
+        torch.tensor([sentence.slot for sentence in sentences]),
+        torch.tensor([sentence.age for sentence in sentences]),
+        oldest=max(sentence.age for sentence in sentences),
+        token_ids=torch.tensor(token_ids),
+        parents=torch.tensor(parents),
+        log_probs=-torch.tensor(token_ids, dtype=torch.float32),
+        attention_weights=attention_weights,
+    )
+    for i, sentence in enumerate(sentences):
+        looks = attention_weights[i, :, : sentence.source_length].tolist()
+        sentence.rows = [
+            [*sentence.rows[parent], (token, -float(token), row, looks[parent])]
+            for row, (token, parent) in enumerate(zip(token_ids[i], parents[i], strict=True))
+        ]
+        sentence.age += 1
+
+
+@given(seed=st.integers(0, 10**6), steps=st.integers(1, 2 * FIRST_STEPS + 3))
+@settings(deadline=None, max_examples=30)
+def test_the_way_back_finds_every_hypothesis(seed: int, steps: int) -> None:
+    random, history = Random(seed), BeamHistory(BEAM_SIZE, torch.device("cpu"))
+    sentences: list[Copies] = []
+    for _ in range(steps):
+        leaving = [sentence for sentence in sentences if random.random() < 0.1]
+        history.close([sentence.slot for sentence in leaving])
+        sentences = [sentence for sentence in sentences if sentence not in leaving]
+        arriving = random.randrange(3) if sentences else 2
+        sentences += [Copies(slot, random.randrange(1, 9)) for slot in history.open(arriving)]
+        step(history, sentences, random)
+        for sentence in sentences:
+            for row, copy in enumerate(sentence.rows):
+                tokens, log_probs, rows, looks = (list(column) for column in zip(*copy, strict=True))
+                assert history.trace(sentence.slot, length=len(copy), row=row) == (tokens, log_probs, rows)
+                # Attention is kept with the old row: the parent of each row passed through.
+                if len(copy) > 1:
+                    later = history.attention(sentence.slot, [0, *rows[:-1]], sentence.source_length)
+                    assert later[1:].tolist() == looks[1:]
+
+
+def test_no_two_live_sentences_share_a_slot() -> None:
+    history = BeamHistory(BEAM_SIZE, torch.device("cpu"))
+    first = history.open(3)
+    history.close(first[1:2])
+    assert len({first[0], first[2], *history.open(4)}) == 6

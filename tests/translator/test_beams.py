@@ -1,0 +1,109 @@
+"""One step of the search on tensors: candidates against a full sort, and what happens to the state."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from translator.beams import BLOCK, DEAD, Beams, Place, new_beams
+from translator.scoring import coverage_penalty
+
+EOS = 3
+
+
+def beams_of(*source_lengths: int, beam_size: int = 3) -> Beams:
+    places = [Place(slot, length, max_length=9) for slot, length in enumerate(source_lengths)]
+    return new_beams(places, beam_size=beam_size, n_best=2, bos_id=2, device=torch.device("cpu"))
+
+
+def started(generator: torch.Generator, sentences: int, beam_size: int) -> Beams:
+    beams = beams_of(*[4] * sentences, beam_size=beam_size)
+    beams.log_probs = -torch.rand(sentences, beam_size, generator=generator).cumsum(dim=1)
+    return beams
+
+
+def likeliest(sums: Tensor, log_probs: Tensor, forbidden: list[int]) -> Tensor:
+    """The K highest of all K * V sums, by sorting them all."""
+    log_probs = log_probs.nan_to_num(DEAD, neginf=DEAD).clone()
+    log_probs[:, forbidden] = DEAD
+    everything = sums.unsqueeze(2) + log_probs.view(*sums.shape, -1)  # [B, K, V]
+    return everything.flatten(1).sort(dim=1, descending=True).values[:, : sums.shape[1]]
+
+
+@pytest.mark.parametrize("columns", [5, 9, 1000, 40 * BLOCK], ids=["tiny", "small", "odd", "in blocks"])
+@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), forbidden=st.sets(st.integers(0, 2)))
+@settings(deadline=None, max_examples=20)
+def test_the_first_candidates_are_those_of_a_full_sort(
+    columns: int, seed: int, beam_size: int, forbidden: set[int]
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    beams = started(generator, 4, beam_size)
+    log_probs = torch.randn(4 * beam_size, columns, generator=generator).log_softmax(dim=1)
+    log_probs[:, sorted(forbidden)] = 0.0  # tempting
+    log_probs[0] = torch.nan
+    candidates = beams.candidates(log_probs, torch.tensor(sorted(forbidden), dtype=torch.int64))
+    expected = likeliest(beams.log_probs, log_probs, sorted(forbidden))
+    assert torch.equal(candidates.log_probs[:, :beam_size], expected)
+    alive = candidates.log_probs > DEAD
+    assert not set(candidates.token_ids[alive].tolist()) & forbidden
+    rows = torch.arange(4).unsqueeze(1) * beam_size + candidates.parents
+    assert torch.equal(log_probs[rows, candidates.token_ids][alive], candidates.token_log_probs[alive])
+    sums = beams.log_probs.gather(1, candidates.parents) + candidates.token_log_probs
+    assert torch.equal(sums, candidates.log_probs)
+
+
+@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6))
+@settings(deadline=None)
+def test_as_many_candidates_go_on_as_there_are_rows(seed: int, beam_size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    beams = started(generator, 3, beam_size)
+    log_probs = torch.randn(3 * beam_size, 12, generator=generator)
+    log_probs[:, EOS] += 9  # every row would rather end
+    log_probs = log_probs.log_softmax(dim=1)
+    without_eos = log_probs.index_fill(1, torch.tensor([EOS]), DEAD)
+    expected = likeliest(beams.log_probs, without_eos, [])
+    chosen = beams.go_on(beams.candidates(log_probs, torch.tensor([], dtype=torch.int64)), EOS)
+    assert torch.equal(chosen.log_probs, expected)
+    assert torch.equal(beams.log_probs, expected)
+    assert not (beams.token_ids == EOS).any()
+    assert beams.ages.tolist() == [1, 1, 1]
+
+
+def test_a_sentence_begins_in_one_row() -> None:
+    assert beams_of(4).log_probs.tolist() == [[0.0, DEAD, DEAD]]
+
+
+def test_joined_then_selected_beams_are_what_they_were() -> None:
+    left, right = beams_of(4, 6), beams_of(9)
+    left.cover(torch.rand(2, 3, 6))
+    joined = left.join(right)
+    assert joined.source_lengths.tolist() == [4, 6, 9]
+    back = joined.select(torch.tensor([0, 1]))
+    for name, tensor in vars(left).items():
+        assert torch.equal(getattr(back, name), tensor)
+
+
+def test_coverage_follows_the_longest_source_that_is_live() -> None:
+    beams = beams_of(4, 2)
+    first, second, third = torch.rand(2, 3, 4), torch.rand(1, 3, 2), torch.rand(1, 3, 7)
+    first[1, :, 2:] = 0.0  # padding
+    beams.cover(first)
+    shorter = beams.select(torch.tensor([1]))
+    shorter.cover(second)
+    shorter.cover(third)
+    expected = third.clone()
+    expected[:, :, :2] += first[1:, :, :2] + second
+    assert torch.allclose(shorter.coverage, expected)
+
+
+def test_coverage_penalties_leave_padding_out() -> None:
+    beams = beams_of(4, 2)
+    attention_weights = torch.rand(2, 3, 4)
+    attention_weights[1, :, 2:] = 0.0
+    beams.cover(attention_weights)
+    expected = [
+        [coverage_penalty(attention_weights[sentence, row, :length].unsqueeze(0), 0.3) for row in range(3)]
+        for sentence, length in enumerate([4, 2])
+    ]
+    assert torch.allclose(beams.coverage_penalties(0.3), torch.tensor(expected))

@@ -1,0 +1,1 @@
+"""Carousel's library: text in, `Translation` out. No HTTP, no training."""

@@ -1,0 +1,83 @@
+"""Batches of token ids: the only place where padding and masks are made.
+
+Shapes everywhere in this project: B batch, S source length, T target length, K beam size, V vocabulary, E embedding,
+H hidden, D = 2H of the encoder, L layers. A mask is True for a real token.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class PaddedIds(NamedTuple):
+    """Sequences of unlike length side by side, padded at their ends.
+
+    Args:
+        ids: [B, S] int64.
+        mask: [B, S] bool, True for a real token.
+        lengths: [B] int64, each at least 1.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device | str) -> "PaddedIds":
+        """Returns the same batch on `device`."""
+        return PaddedIds(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+def pad(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> PaddedIds:
+    """Lays sequences side by side.
+
+    Args:
+        sequences: At least one sequence of at least one id.
+        pad_id: What fills the room behind the shorter ones.
+
+    Raises:
+        ValueError: There is no sequence, or one is empty.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    if not len(lengths) or not lengths.all():
+        raise ValueError("pad() was given no sequence, or an empty one; every row needs at least one token.")
+    mask = np.arange(lengths.max()) < lengths[:, None]  # [B, S]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
+    return PaddedIds(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths))
+
+
+class SequencePair(NamedTuple):
+    """A training batch: source, decoder input and wanted output, in one language direction or several.
+
+    Args:
+        source: Language token, pieces, eos.
+        target_input: bos, pieces: what the decoder reads.
+        target_output: Pieces, eos: what it should say; same shape and mask as `target_input`.
+    """
+
+    source: PaddedIds
+    target_input: PaddedIds
+    target_output: PaddedIds
+
+    def to(self, device: torch.device | str) -> "SequencePair":
+        """Returns the same batch on `device`."""
+        return SequencePair(*(part.to(device) for part in self))
+
+
+def pair(
+    sources: Sequence[Sequence[int] | np.ndarray],
+    targets: Sequence[Sequence[int] | np.ndarray],
+    *,
+    pad_id: int,
+    bos_id: int,
+) -> SequencePair:
+    """Makes the training batch of sources and targets that both end in eos."""
+    output = pad(targets, pad_id)
+    ids = output.ids.roll(1, dims=1)  # [B, T]; what wraps round is overwritten by bos
+    ids[:, 0] = bos_id
+    # Behind its end a shorter row now holds its own eos: padded over, so that padding is padding everywhere.
+    target_input = PaddedIds(ids.masked_fill(~output.mask, pad_id), output.mask, output.lengths)
+    return SequencePair(pad(sources, pad_id), target_input, output)

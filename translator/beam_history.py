@@ -1,0 +1,130 @@
+"""What a beam search has chosen so far, and the way back from a last row to a whole hypothesis.
+
+A sentence holds a *slot* from admission to its end, so nothing is copied when its neighbours leave. It writes
+at its own *age*, the number of steps it has lived. Nothing moves when beams are reordered: each choice
+remembers the row it continues.
+
+Letters: M sentences written at once · C slots · T steps · K beam size · S source length.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FIRST_STEPS = 16
+"""Steps there is room for at first; doubled whenever a sentence outgrows it."""
+
+
+class Trace(NamedTuple):
+    """One hypothesis, oldest token first."""
+
+    token_ids: list[int]
+    log_probs: list[float]
+    rows: list[int]  # within the beam, after each token
+
+
+class BeamHistory:
+    """Tokens, their log-probabilities, parents and attention, for every step of every live sentence.
+
+    Args:
+        beam_size: K, rows a sentence.
+        device: Where the tensors live.
+    """
+
+    def __init__(self, beam_size: int, device: torch.device) -> None:
+        """Start without any room."""
+        self._beam_size, self._device = beam_size, device
+        self._clear()
+
+    def _clear(self) -> None:
+        shape = (0, 0, self._beam_size)
+        self._free: list[int] = []
+        self._token_ids = torch.zeros(shape, dtype=torch.int64, device=self._device)  # [C, T, K]
+        self._parents = torch.zeros(shape, dtype=torch.int64, device=self._device)  # [C, T, K]
+        self._log_probs = torch.zeros(shape, device=self._device)  # [C, T, K]
+        self._attention = torch.zeros((*shape, 0), device=self._device)  # [C, T, K, S]
+
+    def open(self, count: int) -> list[int]:
+        """Take `count` slots for new sentences."""
+        missing = count - len(self._free)
+        if missing > 0:
+            old = len(self._token_ids)
+            new = max(old + missing, 2 * old)
+            self._grow(slots=new)
+            self._free = [*self._free, *range(old, new)]
+        taken, self._free = self._free[:count], self._free[count:]
+        return taken
+
+    def close(self, slots: Sequence[int]) -> None:
+        """Give slots back. When all are free the memory goes too."""
+        self._free = [*self._free, *slots]
+        if len(self._free) == len(self._token_ids):
+            self._clear()
+
+    def write(
+        self,
+        slots: Tensor,
+        ages: Tensor,
+        *,
+        oldest: int,
+        token_ids: Tensor,
+        parents: Tensor,
+        log_probs: Tensor,
+        attention_weights: Tensor,
+    ) -> None:
+        """Record one step of M sentences, each in its slot at its age.
+
+        Args:
+            slots: From `open`. [M]
+            ages: Steps each sentence has behind it. [M]
+            oldest: The highest of `ages`, so that the device need not be asked.
+            token_ids: The token each new row added. [M, K]
+            parents: The old row each new row continues. [M, K]
+            log_probs: Log-probability of that token. [M, K]
+            attention_weights: Attention of the *old* rows, S at least that of each sentence. [M, K, S]
+        """
+        source_length = attention_weights.shape[2]
+        self._grow(steps=oldest + 1, source_length=source_length)
+        self._token_ids[slots, ages] = token_ids
+        self._parents[slots, ages] = parents
+        self._log_probs[slots, ages] = log_probs
+        self._attention[slots, ages, :, :source_length] = attention_weights
+
+    def trace(self, slot: int, *, length: int, row: int) -> Trace:
+        """Follow the parents back from where a hypothesis of `length` tokens ended, in `row`."""
+        token_ids = self._token_ids[slot, :length].tolist()
+        parents = self._parents[slot, :length].tolist()
+        log_probs = self._log_probs[slot, :length].tolist()
+        rows = [row] * length
+        for age in range(length - 1, 0, -1):
+            rows[age - 1] = parents[age][rows[age]]
+        return Trace(
+            [token_ids[age][row] for age, row in enumerate(rows)],
+            [log_probs[age][row] for age, row in enumerate(rows)],
+            rows,
+        )
+
+    def attention(self, slot: int, rows: Sequence[int], source_length: int) -> Tensor:
+        """Attention of old row `rows[age]` at each age, a copy of shape [len(rows), source_length]."""
+        ages = torch.arange(len(rows), device=self._device)
+        return self._attention[slot, ages, torch.tensor(rows, device=self._device), :source_length]
+
+    def _grow(self, *, slots: int = 0, steps: int = 0, source_length: int = 0) -> None:
+        old_slots, old_steps, _, old_length = self._attention.shape
+        if steps > old_steps:
+            steps = max(steps, 2 * old_steps, FIRST_STEPS)
+        shape = (max(slots, old_slots), max(steps, old_steps), self._beam_size)
+        if shape != self._token_ids.shape:
+            self._token_ids = _enlarged(self._token_ids, shape)
+            self._parents = _enlarged(self._parents, shape)
+            self._log_probs = _enlarged(self._log_probs, shape)
+        if shape != self._attention.shape[:3] or source_length > old_length:
+            self._attention = _enlarged(self._attention, (*shape, max(source_length, old_length)))
+
+
+def _enlarged(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    larger = tensor.new_zeros(shape)
+    larger[tuple(slice(size) for size in tensor.shape)] = tensor
+    return larger

@@ -1,0 +1,257 @@
+"""Beam search as a machine that can be stepped: sentences come, all advance by one token, the ended leave.
+
+It knows no model, only a `Stepper`, and no text, only token ids. A beam of one is greedy search.
+
+The rule, for each sentence by itself: of the 2K likeliest continuations of its K rows, those among the first
+K that end the sentence are finished, and the K likeliest that do not end it live on. It is done when K have
+finished, at its maximum length, or when no live row can still enter the `n_best`. The last is safe: a sum of
+log-probabilities only falls, the length penalty only grows and coverage is never above 0, so
+`log_prob / length_penalty(maximum length)` is a bound on all that a row may become.
+
+Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length.
+
+Source: Wu et al. 2016, section 7, for the scores; 2K candidates and the end after K finished as in fairseq.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from translator.beam_history import BeamHistory
+from translator.beams import DEAD, Beams, Candidates, Place, new_beams
+from translator.config import DecodingOptions
+from translator.errors import ConfigError
+from translator.scoring import Hypothesis, coverage_penalty, length_penalty
+
+
+class StepOutput(NamedTuple):
+    """What one step gives for each row; the search neither keeps it nor writes to it."""
+
+    log_probs: Tensor  # [N, V] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
+    attention_weights: Tensor  # [N, S] float32, zero on padding; S at least the longest live source
+
+
+class Stepper(Protocol):
+    """What a model offers the search.
+
+    A *row* is one hypothesis. Every live sentence owns K consecutive rows, in the order of admission. Rows
+    without one (all but the first of a new sentence, some when continuations are few) are stepped too.
+    """
+
+    def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
+        """Append `beam_size` rows for each source; its ids include the language token and eos."""
+
+    def step(self, token_ids: Tensor) -> StepOutput:
+        """Advance all rows; `token_ids` are their previous tokens, [N] int64."""
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let row i continue from old row `rows[i]`, always of the same sentence; [N] int64."""
+
+    def keep(self, sentences: Tensor) -> None:
+        """Keep the sentences at these positions, ascending, perhaps none; other rows leave; [M] int64."""
+
+
+class _Sentence(NamedTuple):
+    ticket: int
+    place: Place
+    admitted_at: int  # step of the search
+
+
+class BeamSearch:
+    """Beam search over any number of sentences, none of which sees the others; not thread-safe.
+
+    Args:
+        stepper: The model; it belongs to this search alone.
+        bos_id: The token every hypothesis starts from; not part of the result.
+        eos_id: The token that ends one; part of the result.
+        options: Beam size, penalties, lengths; the same for all sentences of this search.
+        forbidden_ids: Tokens never produced: padding, bos, language tokens.
+        device: Where the stepper's tensors are.
+
+    Raises:
+        ConfigError: `eos_id` is forbidden.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        *,
+        bos_id: int,
+        eos_id: int,
+        options: DecodingOptions,
+        forbidden_ids: Sequence[int] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Start without sentences."""
+        if eos_id in forbidden_ids:
+            raise ConfigError(f"forbidden_ids holds the eos_id {eos_id}: nothing could end; take it out.")
+        self._stepper, self._options = stepper, options
+        self._bos_id, self._eos_id = bos_id, eos_id
+        self._device = torch.device(device)
+        self._forbidden_ids = torch.tensor(list(forbidden_ids), dtype=torch.int64, device=self._device)
+        self._history = BeamHistory(options.beam_size, self._device)
+        self._sentences: list[_Sentence] = []
+        self._beams = self._new_beams([])
+        self._cancelled: set[int] = set()
+        self._length_penalties = torch.ones(0, device=self._device)  # [length]
+        self._admitted = self._steps = 0
+
+    @property
+    def live(self) -> int:
+        """Sentences admitted that have neither ended nor been cancelled."""
+        return len(self._sentences) - len(self._cancelled)
+
+    def admit(self, sources: Sequence[Sequence[int]]) -> list[int]:
+        """Take sentences in, at any step; returns one ticket each, never used twice."""
+        if not sources:
+            return []
+        self._stepper.admit(sources, self._options.beam_size)
+        lengths = [len(source) for source in sources]
+        slots = self._history.open(len(sources))
+        sentences = [
+            _Sentence(ticket, Place(slot, length, self._options.max_target_length(length)), self._steps)
+            for ticket, (slot, length) in enumerate(zip(slots, lengths, strict=True), self._admitted)
+        ]
+        self._admitted += len(sources)
+        self._tabulate_length_penalties(max(sentence.place.max_length for sentence in sentences))
+        self._beams = self._beams.join(self._new_beams(sentences))
+        self._sentences = [*self._sentences, *sentences]
+        return [sentence.ticket for sentence in sentences]
+
+    def cancel(self, tickets: Iterable[int]) -> None:
+        """Forget sentences; their rows leave at the next step. Tickets that are not live are ignored."""
+        self._cancelled |= {sentence.ticket for sentence in self._sentences} & set(tickets)
+
+    def run(self) -> dict[int, list[Hypothesis]]:
+        """Advance until no sentence is live: the hypotheses of each ticket, as `advance` gives them."""
+        results: dict[int, list[Hypothesis]] = {}
+        while self._sentences:
+            results.update(self.advance())
+        return results
+
+    def advance(self) -> list[tuple[int, list[Hypothesis]]]:
+        """Produce one token for every live sentence.
+
+        Returns:
+            The sentences that ended with it: ticket and `n_best` hypotheses, finished before cut, best first.
+            There are fewer only if no more exist; none if the model gave no possible token at all.
+        """
+        if self._cancelled:
+            self._leave([i for i, each in enumerate(self._sentences) if each.ticket in self._cancelled])
+            self._cancelled = set()
+        if not self._sentences:
+            return []
+        with torch.no_grad():
+            output = self._stepper.step(self._beams.token_ids.flatten())
+            self._check(output)
+            candidates = self._beams.candidates(output.log_probs, self._forbidden_ids)
+            per_sentence = (len(self._sentences), self._options.beam_size, -1)
+            attention_weights = output.attention_weights.reshape(per_sentence)  # [B, K, S]
+            self._finish(candidates, attention_weights)
+            parents = self._go_on(candidates, attention_weights)
+            return self._settle(parents)
+
+    def _finish(self, candidates: Candidates, attention_weights: Tensor) -> None:
+        beams, beta = self._beams, self._options.coverage_penalty
+        if beta:
+            beams.cover(attention_weights)
+        first = Candidates(*(field[:, : self._options.beam_size] for field in candidates))
+        finishing = (first.token_ids == self._eos_id) & (first.log_probs > DEAD)  # [B, K]
+        if finishing.any():
+            scores = first.log_probs / self._length_penalties[beams.ages + 1].unsqueeze(1)
+            if beta:
+                scores = scores + beams.coverage_penalties(beta).gather(1, first.parents)
+            beams.finish(first, scores, finishing)
+
+    def _go_on(self, candidates: Candidates, attention_weights: Tensor) -> Tensor:
+        ages = self._beams.ages
+        chosen = self._beams.go_on(candidates, self._eos_id)
+        self._history.write(
+            self._beams.slots,
+            ages,
+            oldest=self._steps - self._sentences[0].admitted_at,
+            token_ids=chosen.token_ids,
+            parents=chosen.parents,
+            log_probs=chosen.token_log_probs,
+            attention_weights=attention_weights,
+        )
+        self._steps += 1
+        return chosen.parents
+
+    def _settle(self, parents: Tensor) -> list[tuple[int, list[Hypothesis]]]:
+        """Collect the sentences that are done and let them leave; then bring the stepper's rows in order."""
+        beams, beam_size = self._beams, self._options.beam_size
+        bounds = beams.log_probs[:, 0] / self._length_penalties[beams.max_lengths]
+        done = (beams.finished_counts >= beam_size) | (beams.ages >= beams.max_lengths)
+        done = done | (bounds <= beams.finished_scores[:, -1])
+        results: list[tuple[int, list[Hypothesis]]] = []
+        if done.any():
+            ended = done.nonzero().flatten().tolist()
+            results = [(self._sentences[position].ticket, self._hypotheses(position)) for position in ended]
+            parents = parents[~done]
+            self._leave(ended)
+        if not torch.equal(parents, torch.arange(beam_size, device=self._device).expand_as(parents)):
+            first_rows = torch.arange(0, parents.numel(), beam_size, device=self._device).unsqueeze(1)
+            self._stepper.reorder((first_rows + parents).flatten())
+        return results
+
+    def _hypotheses(self, position: int) -> list[Hypothesis]:
+        beams, place, n_best = self._beams, self._sentences[position].place, self._options.n_best
+        of_eos = (beams.finished_lengths, beams.finished_parents, beams.finished_log_probs)
+        lengths, rows, log_probs = (field[position].tolist() for field in of_eos)
+        count = int((beams.finished_scores[position] > DEAD).sum())
+        found = [self._hypothesis(place, lengths[i] - 1, rows[i], log_probs[i]) for i in range(count)]
+        age = int(beams.ages[position])
+        cut = []
+        if len(found) < n_best and age == place.max_length:
+            log_probs = beams.log_probs[position].tolist()
+            cut = [self._hypothesis(place, age, row) for row, each in enumerate(log_probs) if each > DEAD]
+        ranked = (sorted(group, key=lambda hypothesis: -hypothesis.score) for group in (found, cut))
+        return [hypothesis for group in ranked for hypothesis in group][:n_best]
+
+    def _hypothesis(self, place: Place, length: int, row: int, eos_log_prob: float | None = None) -> Hypothesis:
+        token_ids, log_probs, rows = self._history.trace(place.slot, length=length, row=row)
+        if eos_log_prob is not None:
+            token_ids, log_probs = [*token_ids, self._eos_id], [*log_probs, eos_log_prob]
+        # A token is chosen with the attention of the row before it, and a sentence begins in row 0.
+        looking = [0, *rows][: len(token_ids)]
+        attention_weights = self._history.attention(place.slot, looking, place.source_length)
+        log_prob = sum(log_probs)
+        score = log_prob / length_penalty(len(token_ids), self._options.length_penalty)
+        score += coverage_penalty(attention_weights, self._options.coverage_penalty)
+        finished = eos_log_prob is not None
+        return Hypothesis(tuple(token_ids), tuple(log_probs), log_prob, score, attention_weights, finished)
+
+    def _leave(self, positions: Sequence[int]) -> None:
+        gone = set(positions)
+        kept = [position for position in range(len(self._sentences)) if position not in gone]
+        stay = torch.tensor(kept, dtype=torch.int64, device=self._device)
+        self._stepper.keep(stay)
+        self._beams = self._beams.select(stay)
+        self._history.close([self._sentences[position].place.slot for position in positions])
+        self._sentences = [self._sentences[position] for position in kept]
+
+    def _new_beams(self, sentences: Sequence[_Sentence]) -> Beams:
+        return new_beams(
+            [sentence.place for sentence in sentences],
+            beam_size=self._options.beam_size,
+            n_best=self._options.n_best,
+            bos_id=self._bos_id,
+            device=self._device,
+        )
+
+    def _tabulate_length_penalties(self, longest: int) -> None:
+        if longest >= len(self._length_penalties):
+            alpha = self._options.length_penalty
+            penalties = [length_penalty(length, alpha) for length in range(longest + 1)]
+            self._length_penalties = torch.tensor(penalties, dtype=torch.float32, device=self._device)
+
+    def _check(self, output: StepOutput) -> None:
+        rows = len(self._sentences) * self._options.beam_size
+        longest = max(sentence.place.source_length for sentence in self._sentences)
+        shapes = [tuple(tensor.shape) for tensor in output]
+        if any(shape[0] != rows for shape in shapes) or shapes[1][1] < longest:
+            wanted = f"{rows} rows each and at least {longest} source tokens"
+            raise ValueError(f"the stepper gave log_probs and attention of shapes {shapes}, wanted {wanted}")

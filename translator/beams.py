@@ -1,0 +1,179 @@
+"""The state of a beam search over many sentences, and what one step does to it: tensors in, tensors out.
+
+Who comes and who leaves is decided in `beam_search`; the way back through the steps is in `beam_history`.
+
+Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length · W best tokens of a
+row · F `n_best`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from translator.scoring import log_coverage
+
+DEAD = float("-inf")
+"""Log-probability of a row that no hypothesis lives in; score of a place that none has taken."""
+BLOCK = 64
+"""Columns looked at together when the best of a long row are sought; 8000 is a multiple of it."""
+
+
+class Place(NamedTuple):
+    """Where a sentence writes and how far it may go."""
+
+    slot: int  # in the history
+    source_length: int
+    max_length: int
+
+
+class Candidates(NamedTuple):
+    """Continuations of each sentence, best first; every field [B, number]."""
+
+    log_probs: Tensor  # of the whole hypothesis
+    token_log_probs: Tensor
+    token_ids: Tensor
+    parents: Tensor  # the row within the beam that is continued
+
+    def take(self, order: Tensor) -> "Candidates":
+        """Those at the places `order`, [B, any]."""
+        return Candidates(*(field.gather(1, order) for field in self))
+
+
+@dataclass
+class Beams:
+    """What a search knows of its live sentences. A step replaces tensors and never writes into one."""
+
+    slots: Tensor  # [B] place in the history
+    ages: Tensor  # [B] tokens produced
+    max_lengths: Tensor  # [B]
+    source_lengths: Tensor  # [B]
+    token_ids: Tensor  # [B, K] last token
+    log_probs: Tensor  # [B, K] sums, best first, DEAD where no hypothesis lives
+    coverage: Tensor  # [B, K, S] attention summed over the steps; S is 0 without a coverage penalty
+    finished_counts: Tensor  # [B] hypotheses that ever finished
+    finished_scores: Tensor  # [B, F] best first, DEAD where there is none
+    finished_lengths: Tensor  # [B, F] tokens, eos counted
+    finished_parents: Tensor  # [B, F] the row that eos was added to
+    finished_log_probs: Tensor  # [B, F] of eos alone
+
+    def select(self, sentences: Tensor) -> "Beams":
+        """The beams of these sentences; `sentences` holds positions, [any]."""
+        return Beams(*(getattr(self, field.name).index_select(0, sentences) for field in fields(self)))
+
+    def join(self, other: "Beams") -> "Beams":
+        """These beams, then those of `other`."""
+        width = max(self.coverage.shape[2], other.coverage.shape[2])
+        names = [field.name for field in fields(self)]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        pairs["coverage"] = _fitted(self.coverage, width), _fitted(other.coverage, width)
+        return Beams(**{name: torch.cat(pair) for name, pair in pairs.items()})
+
+    def candidates(self, log_probs: Tensor, forbidden_ids: Tensor) -> Candidates:
+        """Returns 2K continuations of each sentence: exact are the first K, and the best K that do not end it.
+
+        That is all a search asks for, and no row can have more part in it than its own best K + 1: K that go on, and
+        its eos. So W is K + 1, besides as many as may be struck out. And 2K are enough, for at most K end the sentence.
+
+        Args:
+            log_probs: Of each row's next token; NaN is taken for -inf. [N, V]
+            forbidden_ids: Tokens to strike out. [any]
+        """
+        beam_size = self.log_probs.shape[1]
+        width = min(log_probs.shape[1], beam_size + 1 + len(forbidden_ids))
+        best, token_ids = _top(log_probs, width)  # [N, W]
+        impossible = torch.isin(token_ids, forbidden_ids) | best.isnan()
+        best = best.masked_fill(impossible, DEAD).view(-1, beam_size, width)
+        sums, places = (self.log_probs.unsqueeze(2) + best).flatten(1).topk(2 * beam_size)  # of K * W
+        token_ids = token_ids.view(-1, beam_size * width).gather(1, places)
+        return Candidates(sums, best.flatten(1).gather(1, places), token_ids, places // width)
+
+    def cover(self, attention_weights: Tensor) -> None:
+        """Add the attention of one step to the coverage; [B, K, S]."""
+        self.coverage = _fitted(self.coverage, attention_weights.shape[2]) + attention_weights
+
+    def coverage_penalties(self, beta: float) -> Tensor:
+        """`scoring.coverage_penalty` of every row, [B, K]."""
+        positions = torch.arange(self.coverage.shape[2], device=self.coverage.device)
+        real = positions < self.source_lengths.unsqueeze(1)  # [B, S]
+        return (log_coverage(self.coverage) * real.unsqueeze(1)).sum(dim=2) * beta
+
+    def finish(self, candidates: Candidates, scores: Tensor, finishing: Tensor) -> None:
+        """Put the candidates that are `finishing` among the F best finished; the older wins a tie.
+
+        Args:
+            candidates: At most K of each sentence. [B, any]
+            scores: Their scores. [B, any]
+            finishing: Those that end the sentence. [B, any] bool
+        """
+        n_best = self.finished_scores.shape[1]
+        scores = torch.cat((self.finished_scores, scores.masked_fill(~finishing, DEAD)), dim=1)
+        scores, order = scores.sort(dim=1, descending=True, stable=True)
+
+        def merged(old: Tensor, new: Tensor) -> Tensor:
+            return torch.cat((old, new), dim=1).gather(1, order[:, :n_best])
+
+        self.finished_scores = scores[:, :n_best]
+        self.finished_counts = self.finished_counts + finishing.sum(dim=1)
+        lengths = (self.ages + 1).unsqueeze(1).expand_as(finishing)
+        self.finished_lengths = merged(self.finished_lengths, lengths)
+        self.finished_parents = merged(self.finished_parents, candidates.parents)
+        self.finished_log_probs = merged(self.finished_log_probs, candidates.token_log_probs)
+
+    def go_on(self, candidates: Candidates, eos_id: int) -> Candidates:
+        """Let the K likeliest candidates that do not end the sentence live on, and return them."""
+        log_probs = candidates.log_probs.masked_fill(candidates.token_ids == eos_id, DEAD)
+        order = log_probs.sort(dim=1, descending=True, stable=True).indices[:, : self.log_probs.shape[1]]
+        chosen = candidates._replace(log_probs=log_probs).take(order)
+        self.log_probs, self.token_ids, self.ages = chosen.log_probs, chosen.token_ids, self.ages + 1
+        if self.coverage.shape[2]:
+            self.coverage = self.coverage.gather(1, chosen.parents.unsqueeze(2).expand_as(self.coverage))
+        return chosen
+
+
+def new_beams(sentences: Sequence[Place], *, beam_size: int, n_best: int, bos_id: int, device: torch.device) -> Beams:
+    """Beams of sentences that have not begun: one row with log-probability 0, the others dead."""
+    count = len(sentences)
+    places = torch.tensor(sentences, dtype=torch.int64, device=device).view(count, 3)
+    slots, source_lengths, max_lengths = places.unbind(dim=1)
+    zeros = torch.zeros_like(slots)
+    log_probs = torch.full((count, beam_size), DEAD, device=device)
+    log_probs[:, 0] = 0.0
+    return Beams(
+        slots=slots,
+        ages=zeros,
+        max_lengths=max_lengths,
+        source_lengths=source_lengths,
+        token_ids=torch.full((count, beam_size), bos_id, dtype=torch.int64, device=device),
+        log_probs=log_probs,
+        coverage=log_probs.new_zeros((count, beam_size, 0)),
+        finished_counts=zeros,
+        finished_scores=log_probs.new_full((count, n_best), DEAD),
+        finished_lengths=zeros.unsqueeze(1).expand(-1, n_best),
+        finished_parents=zeros.unsqueeze(1).expand(-1, n_best),
+        finished_log_probs=log_probs.new_zeros((count, n_best)),
+    )
+
+
+def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`values.topk(count)`, in half the time on a processor: the best are in the blocks whose best are the best.
+
+    Which way is taken must not depend on the number of rows, or a tie could be broken by who else is there.
+    """
+    rows, columns = values.shape
+    if values.device.type != "cpu" or columns % BLOCK or columns < 4 * count * BLOCK:
+        best, places = values.topk(count)
+        return best, places
+    blocks = values.reshape(rows, -1, BLOCK)
+    chosen = blocks.amax(dim=2).topk(count, sorted=False).indices  # [rows, count]
+    rest = blocks[torch.arange(rows).unsqueeze(1), chosen].flatten(1)  # [rows, count * BLOCK]
+    best, places = rest.topk(count)
+    return best, chosen.gather(1, places // BLOCK) * BLOCK + places % BLOCK
+
+
+def _fitted(coverage: Tensor, width: int) -> Tensor:
+    # A negative padding crops: what is cropped lies beyond the longest sentence that is still live.
+    return pad(coverage, (0, width - coverage.shape[2]))

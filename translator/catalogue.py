@@ -1,0 +1,37 @@
+"""Names for checkpoints: the models that come with the library, and any folder."""
+
+from pathlib import Path
+
+from translator.errors import CheckpointError
+from translator.folders import settle
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "everyday-en-de"
+
+
+def pretrained_models() -> dict[str, Path]:
+    """Returns the folder of every model that came with the library, by name."""
+    return {manifest.parent.name: manifest.parent for manifest in sorted(PRETRAINED.glob("*/manifest.json"))}
+
+
+def find_checkpoint(path_or_name: str | Path | None = None) -> Path:
+    """Returns the folder of a checkpoint.
+
+    Args:
+        path_or_name: A folder, or the name of a model that came with the library; None is the default model.
+
+    Raises:
+        CheckpointError: There is neither such a folder nor such a name.
+    """
+    built_in = pretrained_models()
+    wanted = DEFAULT_MODEL if path_or_name is None else str(path_or_name)
+    if path_or_name is not None:
+        settle(Path(path_or_name))
+        if Path(path_or_name).is_dir():
+            return Path(path_or_name)
+    if wanted in built_in:
+        return built_in[wanted]
+    raise CheckpointError(
+        f"There is no checkpoint {wanted!r}: give the path of a checkpoint folder, or one of the built-in models "
+        f"({', '.join(built_in) or 'none is built in here'})."
+    )

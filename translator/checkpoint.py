@@ -1,0 +1,215 @@
+"""The checkpoint: a folder that holds a whole translator, verified when it is read, never a pickle.
+
+    manifest.json       what it is: sizes, languages, hashes, training, scores, licence
+    model.safetensors   the weights
+    tokenizer.model     the SentencePiece model
+    README.md           the model card
+
+Weights may be stored as float32, bfloat16 or int8 (a scale for each row); they are float32 once loaded.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from translator.config import DecodingOptions, ModelConfig
+from translator.errors import CheckpointError, ConfigError
+from translator.folders import replace_folder, settle
+from translator.model import TranslationModel
+from translator.tokenizer import Tokenizer
+from translator.weights import StoredType, pack_weights, unpack_weights
+
+FORMAT = "carousel-checkpoint"
+FORMAT_VERSION = 1
+MANIFEST, WEIGHTS, TOKENIZER, CARD = "manifest.json", "model.safetensors", "tokenizer.model", "README.md"
+_TEXTS = ("name", "stored_type", "licence", "weights_sha256", "tokenizer_sha256")
+_LISTS = ("languages", "directions", "scores", "credits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One measured figure and how it was come by.
+
+    Args:
+        test_set: Name of the text that was translated.
+        source: Language code.
+        target: Language code.
+        metric: "BLEU", "chrF" or "TER".
+        value: As sacreBLEU gives it.
+        signature: sacreBLEU's; a score without it means nothing.
+    """
+
+    test_set: str
+    source: str
+    target: str
+    metric: Literal["BLEU", "chrF", "TER"]
+    value: float
+    signature: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a checkpoint says of itself.
+
+    Args:
+        name: Of the model.
+        model: Its sizes.
+        languages: Codes, sorted.
+        directions: (source, target) pairs it was taught.
+        decoding: Options chosen on held-out text, the default of every search.
+        stored_type: How the weights lie in the file.
+        training: Recipe and data, free in form.
+        scores: Measured figures.
+        licence: Of the weights.
+        credits: Of the data.
+        weights_sha256: Hash of the weights file; filled in when saved.
+        tokenizer_sha256: Hash of the tokenizer file; filled in when saved.
+        format: Always "carousel-checkpoint".
+        format_version: Of this layout; a newer one is refused.
+    """
+
+    name: str
+    model: ModelConfig
+    languages: tuple[str, ...]
+    directions: tuple[tuple[str, str], ...]
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    stored_type: StoredType = "float32"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    licence: str = "unspecified"
+    credits: tuple[str, ...] = ()
+    weights_sha256: str = ""
+    tokenizer_sha256: str = ""
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+
+
+class Checkpoint(NamedTuple):
+    """A loaded checkpoint."""
+
+    manifest: Manifest
+    model: TranslationModel
+    tokenizer: Tokenizer
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
+    """Writes a checkpoint; what was at `path` before is replaced only once the new one is complete.
+
+    Args:
+        path: The folder.
+        checkpoint: Its manifest says how weights are stored; its hashes are filled in here.
+        card: The model card, Markdown.
+
+    Raises:
+        CheckpointError: It could not be written; the old one, if any, is as it was.
+    """
+    manifest, model, tokenizer = checkpoint
+    try:
+        with replace_folder(path) as folder:
+            save_file(pack_weights(model.state_dict(), manifest.stored_type), folder / WEIGHTS)
+            (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
+            # safetensors lets nobody but the owner read what it writes; a service runs as somebody else.
+            shutil.copymode(folder / TOKENIZER, folder / WEIGHTS)
+            (folder / CARD).write_text(card, encoding="utf-8")
+            hashes = {"weights_sha256": _hash(folder / WEIGHTS), "tokenizer_sha256": _hash(folder / TOKENIZER)}
+            text = json.dumps(asdict(manifest) | hashes, indent=2, ensure_ascii=False)
+            (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The checkpoint {path} could not be written ({error}); make room or choose another folder. "
+            "A checkpoint that was there before is unchanged."
+        ) from error
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads what a checkpoint says of itself, without loading it.
+
+    Raises:
+        CheckpointError: There is none, it is foreign, newer or damaged.
+    """
+    settle(path)
+    try:
+        table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(f"There is no checkpoint at {path}: wanted a folder that holds {MANIFEST}.") from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path / MANIFEST} cannot be read ({error}); copy the checkpoint again.") from None
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is no Carousel checkpoint: its {MANIFEST} does not say 'format': '{FORMAT}'.")
+    version = table.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {version}, this program reads up to {FORMAT_VERSION}; upgrade Carousel."
+        )
+    try:
+        return _manifest(table)
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{path / MANIFEST} is damaged ({error}); copy the checkpoint again.") from None
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads and verifies a checkpoint.
+
+    Raises:
+        CheckpointError: It is missing, foreign, newer, cut short or altered.
+    """
+    manifest = read_manifest(path)
+    for name, wanted in ((WEIGHTS, manifest.weights_sha256), (TOKENIZER, manifest.tokenizer_sha256)):
+        _verify(path / name, wanted)
+    tokenizer = Tokenizer.from_file(path / TOKENIZER)
+    try:
+        model = TranslationModel.from_config(manifest.model)
+        model.load_state_dict(unpack_weights(load_file(path / WEIGHTS)))
+    except (RuntimeError, KeyError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"The weights in {path} do not fit the sizes in its {MANIFEST} ({reason}); copy the checkpoint again."
+        ) from None
+    if tokenizer.vocab_size != manifest.model.vocab_size:
+        raise CheckpointError(
+            f"The tokenizer in {path} has {tokenizer.vocab_size} pieces, the model {manifest.model.vocab_size}; "
+            "copy the checkpoint again."
+        )
+    return Checkpoint(manifest, model.eval(), tokenizer)
+
+
+def _manifest(table: dict[str, Any]) -> Manifest:
+    for keys, wanted in ((_TEXTS, str), (_LISTS, list)):
+        for key in keys:
+            if not isinstance(table.get(key), wanted):
+                raise TypeError(f"{key} is {table.get(key)!r}, wanted a {wanted.__name__}")
+    known = {entry.name for entry in fields(Manifest)}
+    values = {key: value for key, value in table.items() if key in known}
+    values["model"] = ModelConfig(**table["model"])
+    values["decoding"] = DecodingOptions(**table["decoding"])
+    values["scores"] = tuple(Score(**score) for score in table["scores"])
+    values["directions"] = tuple((source, target) for source, target in table["directions"])
+    for key in ("languages", "credits"):
+        values[key] = tuple(table[key])
+    return Manifest(**values)
+
+
+def _verify(path: Path, wanted: str) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent} holds no {path.name}; copy the checkpoint again, whole.")
+    try:
+        found = _hash(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); see who may read it, or copy it again.") from None
+    if found != wanted:
+        raise CheckpointError(
+            f"{path} is not the file the manifest describes: it was cut short or altered (its SHA-256 is not "
+            f"{wanted[:12]}...); copy the checkpoint again."
+        )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,120 @@
+"""One sentence on its way through the model: text to source ids, hypothesis to text with alignment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from translator.alignment import AlignedWords, Side, align_words
+from translator.scoring import Hypothesis
+from translator.text import normalise, words
+from translator.tokenizer import Tokenizer
+from translator.translation import TokenScore
+
+
+@dataclass(frozen=True)
+class SourceSentence:
+    """A sentence made ready for the encoder.
+
+    Args:
+        text: Normalised.
+        origins: For each character of `text`, and its end, the offset in the text it was cut from.
+        ids: Language token, pieces, eos.
+        spans: Character span in `text` of each id; empty for special tokens.
+    """
+
+    text: str
+    origins: tuple[int, ...]
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+    @property
+    def unknown(self) -> list[str]:
+        """Stretches of the sentence that the vocabulary cannot spell."""
+        pairs = zip(self.ids, self.spans, strict=True)
+        return [self.text[start:end].strip() for piece, (start, end) in pairs if piece == Tokenizer.unk_id]
+
+
+@dataclass(frozen=True)
+class TargetSentence:
+    """A translated sentence; offsets count from its own start and from that of the source text."""
+
+    text: str
+    tokens: tuple[TokenScore, ...]
+    alignment: tuple[AlignedWords, ...]
+    score: float
+    warnings: tuple[str, ...]
+
+
+def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -> SourceSentence:
+    """Makes a sentence ready.
+
+    Args:
+        text: As it stands in the source text.
+        start: Where it stands there.
+        tokenizer: Of the model.
+        target: Language wanted.
+    """
+    normalised = normalise(text)
+    ids, spans = tokenizer.encode_with_spans(normalised.text)
+    return SourceSentence(
+        normalised.text,
+        tuple(start + origin for origin in normalised.origins),
+        [tokenizer.language_id(target), *ids, tokenizer.eos_id],
+        [(0, 0), *spans, (len(normalised.text), len(normalised.text))],
+    )
+
+
+def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenizer: Tokenizer) -> TargetSentence:
+    """Turns a hypothesis into text; an unknown piece becomes the source word it looked at (Luong et al. 2015b, 3.3)."""
+    source_words = words(sentence.text)
+    copies = _copies(sentence, source_words, hypothesis)
+    decoded = tokenizer.decode(hypothesis.token_ids, unknown=copies)
+    tokens = tuple(
+        TokenScore(decoded.text[start:end], start, end, log_prob)
+        for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
+    )
+    links = align_words(
+        hypothesis.attention_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(decoded.text))
+    )
+    alignment = tuple(
+        AlignedWords(
+            sentence.origins[link.source_start],
+            sentence.origins[link.source_end],
+            link.target_start,
+            link.target_end,
+            link.weight,
+        )
+        for link in links
+    )
+    return TargetSentence(
+        decoded.text, tokens, alignment, hypothesis.score, _warnings(sentence, decoded.text, hypothesis)
+    )
+
+
+def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:
+    """For each target id that is unknown, the source word its attention rests on; "" for the others."""
+    copies = []
+    for position, token_id in enumerate(hypothesis.token_ids):
+        copy = ""
+        if token_id == Tokenizer.unk_id:
+            looked_at = int(hypothesis.attention_weights[position].argmax())
+            start, end = sentence.spans[looked_at]
+            touched = [span for span in source_words if span[0] < end and start < span[1]]
+            copy = sentence.text[touched[0][0] : touched[-1][1]] if touched else ""
+        copies.append(copy)
+    return copies
+
+
+def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tuple[str, ...]:
+    found = []
+    if not hypothesis.finished:
+        found.append(f"The translation of {_shown(sentence.text)} was cut at the maximum length.")
+    found += [
+        f"{_shown(stretch)} is not in the model's alphabet and is missing from the translation."
+        for stretch in sentence.unknown
+        if stretch and stretch not in text
+    ]
+    return tuple(found)
+
+
+def _shown(text: str, limit: int = 40) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
