@@ -1,0 +1,1 @@
+"""Everything that happens offline: corpus, tokenizer learning, training, evaluation and export."""

@@ -1,0 +1,65 @@
+"""Which examples meet in a batch: a plan for a whole epoch, the same for the same seed and epoch.
+
+Examples of like length travel together, so little of a batch is padding; batches hold a budget of tokens, not a number
+of sentences, so each costs about the same; their order is random. Being a pure function of (seed, epoch), the plan
+needs no state to be resumed: a run knows only how many batches of the epoch it has behind it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Dataset
+from translator.errors import CorpusError
+
+Examples = NDArray[np.int64]
+
+
+def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) -> list[Examples]:
+    """Plans one epoch.
+
+    Args:
+        dataset: Its corpora's weights say how often each is read.
+        batch_tokens: Most tokens a batch holds on its longer side, padding included; a longer single example is a
+            batch of its own.
+        seed: Of the whole run.
+        epoch: Counted from 0.
+
+    Returns:
+        Batches of example numbers, in random order.
+
+    Raises:
+        CorpusError: The weights leave no example to read.
+    """
+    random = np.random.default_rng([seed, epoch])
+    chosen = random.permutation(_draw(dataset, random))
+    if not len(chosen):
+        raise CorpusError("An epoch reads no example: raise the weight of a corpus, or give it more text.")
+    # Sorted by target, then source length; the permutation before decides among equals.
+    order = np.lexsort((dataset.source_lengths[chosen], dataset.target_lengths[chosen]))
+    chosen = chosen[order]
+    longest = np.maximum(dataset.source_lengths[chosen], dataset.target_lengths[chosen])
+    batches = [chosen[start:end] for start, end in _cut(longest.tolist(), batch_tokens)]
+    return [batches[n] for n in random.permutation(len(batches))]
+
+
+def _draw(dataset: Dataset, random: np.random.Generator) -> Examples:
+    """Picks this epoch's examples: weight 2.3 reads a corpus twice and a random 0.3 of it once more."""
+    drawn = []
+    for start, corpus in zip(dataset.starts, dataset.corpora, strict=False):
+        size, (whole, part) = len(corpus.sources), (int(corpus.weight), corpus.weight % 1)
+        drawn += [start + np.arange(size)] * whole
+        drawn.append(start + random.permutation(size)[: round(part * size)])
+    return np.concatenate(drawn)
+
+
+def _cut(longest: Sequence[int], batch_tokens: int) -> list[tuple[int, int]]:
+    """Cuts a sorted row of lengths into runs of at most `batch_tokens` tokens, padding included."""
+    cuts, start, width = [], 0, 0
+    for position, length in enumerate(longest):
+        width = max(width, length)
+        if position > start and width * (position - start + 1) > batch_tokens:
+            cuts.append((start, position))
+            start, width = position, length
+    return [*cuts, (start, len(longest))] if longest else cuts

@@ -1,0 +1,239 @@
+"""How a model is made: one TOML file, one table for each of the records below.
+
+An unknown key, a missing one or a value of the wrong kind is refused with the name nearest to it. Relative paths count
+from the folder of the TOML file.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from training.records import build, check_range
+from training.schedule import Decay
+from translator.config import DecodingOptions
+from translator.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """One parallel corpus.
+
+    Args:
+        source: Language code of `source_file`.
+        target: Language code of `target_file`.
+        source_file: Text, one sentence a line, plain or .gz.
+        target_file: Aligned with `source_file` line by line.
+        weight: Times an epoch reads it; 0.5 reads a fresh random half each epoch.
+        both_directions: Also learn target to source.
+    """
+
+    source: str
+    target: str
+    source_file: Path
+    target_file: Path
+    weight: float = 1.0
+    both_directions: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses a corpus that is never read."""
+        if self.weight <= 0:
+            raise ConfigError(f"weight is {self.weight}, wanted more than 0; leave the corpus out instead.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleaningConfig:
+    """Which pairs are not worth learning from; each rule can be switched off with 0 (or false).
+
+    Args:
+        max_characters: Longest side kept.
+        max_tokens: Longest side kept, in pieces.
+        max_length_ratio: Longer side over shorter side, in characters, each counted with 15 added so that words and
+            short sentences, whose ratios are wild, are not thrown out.
+        drop_duplicates: Keep the first of equal pairs.
+    """
+
+    max_characters: int = 600
+    max_tokens: int = 120
+    max_length_ratio: float = 3.0
+    drop_duplicates: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses negative limits."""
+        check_range(self, "max_characters", "max_tokens", "max_length_ratio", least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """The SentencePiece model that is learned from the corpora.
+
+    Args:
+        vocab_size: V, special tokens included.
+        model_type: "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016).
+        character_coverage: Share of characters that get a piece; the rarest others are unknown.
+    """
+
+    vocab_size: int = 8000
+    model_type: Literal["unigram", "bpe"] = "unigram"
+    character_coverage: float = 0.9998
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSizes:
+    """The sizes of translator.config.ModelConfig, less the vocabulary, which the tokenizer decides."""
+
+    embedding_size: int = 256
+    encoder_layers: int = 1
+    encoder_size: int = 256
+    decoder_layers: int = 2
+    decoder_size: int = 512
+    attention_heads: int = 1
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The optimisation.
+
+    Args:
+        max_steps: Updates.
+        batch_tokens: Target tokens, padding included, of one batch.
+        accumulate: Batches summed into one update.
+        learning_rate: Peak of the schedule.
+        warmup_steps: Updates of linear climb.
+        decay: What follows: "cosine", "linear", "inverse_sqrt" or "none".
+        weight_decay: AdamW's, on matrices only.
+        beta1: AdamW's first moment.
+        beta2: AdamW's second moment.
+        max_gradient_norm: Gradients longer than this are scaled down to it; 0 is off.
+        label_smoothing: epsilon; 0 is off.
+        token_dropout: Probability of an input token, on either side, being replaced by the unknown token; 0 is off.
+        average_decay: Decay of the exponential moving average of the weights, which is what is validated and
+            exported; 0 is off.
+        precision: "auto" takes bfloat16 products where the processor has them.
+        seed: Of weights, dropout and order.
+        threads: CPU threads; 0 lets PyTorch decide.
+    """
+
+    max_steps: int
+    batch_tokens: int = 4000
+    accumulate: int = 1
+    learning_rate: float = 2e-3
+    warmup_steps: int = 400
+    decay: Decay = "cosine"
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.98
+    max_gradient_norm: float = 1.0
+    label_smoothing: float = 0.1
+    token_dropout: float = 0.0
+    average_decay: float = 0.999
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    seed: int = 1
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that no optimisation can honour."""
+        check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
+        check_range(self, "learning_rate", "warmup_steps", "weight_decay", "max_gradient_norm", "seed", least=0)
+        check_range(self, "threads", least=0)
+        check_range(self, "beta1", "beta2", "label_smoothing", "token_dropout", "average_decay", least=0, below=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectionFiles:
+    """Held-out text of one direction, for choosing checkpoints."""
+
+    source: str
+    target: str
+    source_file: Path
+    target_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """How the run is judged while it goes on.
+
+    Args:
+        every_steps: Updates between two validations.
+        sentences: Of each direction's set, the first so many are used; 0 is all.
+        sets: One or several directions.
+        patience: Validations without a better BLEU before the run stops early; 0 never stops.
+        decoding: Beam 1 keeps validation quick.
+    """
+
+    every_steps: int
+    sets: tuple[DirectionFiles, ...]
+    sentences: int = 500
+    patience: int = 0
+    decoding: DecodingOptions = field(default_factory=lambda: DecodingOptions(beam_size=1))
+
+    def __post_init__(self) -> None:
+        """Refuses a validation that measures nothing."""
+        check_range(self, "every_steps", least=1)
+        check_range(self, "sentences", "patience", least=0)
+        if not self.sets:
+            raise ConfigError("validation.sets is empty; give at least one set of held-out text.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Everything in one file.
+
+    Args:
+        name: Of the model.
+        output: Folder of the run.
+        corpora: What is learned from.
+        licence: Of the weights, for the model card.
+        credits: Of the data, for the model card.
+    """
+
+    name: str
+    output: Path
+    corpora: tuple[CorpusConfig, ...]
+    training: TrainingConfig
+    validation: ValidationConfig
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelSizes = field(default_factory=ModelSizes)
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    licence: str = "unspecified"
+    credits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuses an experiment without text."""
+        if not self.corpora:
+            raise ConfigError("corpora is empty; give at least one [[corpora]] table.")
+
+    @property
+    def directions(self) -> tuple[tuple[str, str], ...]:
+        """Every (source, target) the corpora teach, in their order, each once."""
+        seen: dict[tuple[str, str], None] = {}
+        for corpus in self.corpora:
+            seen[corpus.source, corpus.target] = None
+            if corpus.both_directions:
+                seen[corpus.target, corpus.source] = None
+        return tuple(seen)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Every language on either side, sorted."""
+        return tuple(sorted({language for direction in self.directions for language in direction}))
+
+
+def load_config(path: Path) -> ExperimentConfig:
+    """Reads an experiment.
+
+    Raises:
+        ConfigError: The file is missing, is no TOML, holds an unknown, missing or ill-typed key, or a number that no
+            run can honour.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no config file {path}; see configs/ for examples.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    return build(ExperimentConfig, table, folder=path.resolve().parent)

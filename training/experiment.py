@@ -1,0 +1,132 @@
+"""From a TOML file to a finished run: read, clean, learn the tokenizer, train."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training.config import ExperimentConfig, load_config
+from training.corpus import ParallelText, load_corpus
+from training.dataset import build_dataset
+from training.distributed import Workers, workers
+from training.model_card import model_card
+from training.state import Progress
+from training.tokenizer import learn_tokenizer
+from training.trainer import Trainer
+from training.validation import load_held_out
+from translator.checkpoint import Manifest
+from translator.config import ModelConfig
+from translator.errors import CheckpointError
+from translator.folders import settle
+from translator.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+def train(config_path: Path, *, resume: bool = False) -> Progress:
+    """Trains what a TOML file describes, alone or as one of the processes that `torchrun` started.
+
+    Args:
+        config_path: The experiment.
+        resume: Go on where the run in its output folder was left; without it, a folder that holds a run is refused.
+
+    Raises:
+        ConfigError: The file cannot be used.
+        CorpusError: The text cannot be used.
+        CheckpointError: There is nothing to resume, or there is something and `resume` was not asked for.
+    """
+    config = load_config(config_path)
+    with workers() as company:
+        started = company.agree(company.leads and _holds_run(config.output))
+        if started and not resume:
+            raise CheckpointError(
+                f"{config.output} already holds a run; go on with it by --resume, or name another output folder."
+            )
+        if resume and not started:
+            raise CheckpointError(f"There is no run in {config.output} to go on with; start it without --resume.")
+        config.output.mkdir(parents=True, exist_ok=True)
+        trainer = prepare(config, company)
+        if resume:
+            trainer.resume()
+        return trainer.run()
+
+
+def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
+    """Reads the text, learns or reads the tokenizer, and makes the trainer."""
+    texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
+    tokenizer = _tokenizer(config, texts)
+    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens)
+    sizes = ModelConfig(vocab_size=tokenizer.vocab_size, **asdict(config.model))
+    manifest = Manifest(
+        name=config.name,
+        model=sizes,
+        languages=config.languages,
+        directions=config.directions,
+        decoding=config.decoding,
+        training=_recipe(config, texts),
+        licence=config.licence,
+        credits=config.credits,
+    )
+    return Trainer(
+        config,
+        fingerprint=_fingerprint(config, texts, tokenizer),
+        dataset=dataset,
+        held_out=load_held_out(config.validation, tokenizer),
+        tokenizer=tokenizer,
+        manifest=manifest,
+        card=model_card(manifest),
+        workers=company,
+    )
+
+
+def _holds_run(output: Path) -> bool:
+    """Whether a state can be read, also after a kill in the middle of saving one."""
+    settle(output / "state")
+    return (output / "state").exists()
+
+
+def _tokenizer(config: ExperimentConfig, texts: list[ParallelText]) -> Tokenizer:
+    """Learns the tokenizer from both sides of all corpora; the same text and settings give the same one."""
+    sentences = (side for text in texts for pair in text.pairs for side in pair)
+    options = config.tokenizer
+    model = learn_tokenizer(
+        sentences,
+        vocab_size=options.vocab_size,
+        languages=config.languages,
+        model_type=options.model_type,
+        character_coverage=options.character_coverage,
+    )
+    return Tokenizer.from_bytes(model)
+
+
+def _recipe(config: ExperimentConfig, texts: list[ParallelText]) -> dict[str, Any]:
+    """What the manifest remembers of the training; files by name only."""
+    corpora = [
+        {
+            "files": [text.config.source_file.name, text.config.target_file.name],
+            "source": text.config.source,
+            "target": text.config.target,
+            "both_directions": text.config.both_directions,
+            "weight": text.config.weight,
+            "cleaning": str(text.report),
+        }
+        for text in texts
+    ]
+    return {
+        "corpora": corpora,
+        "tokenizer": asdict(config.tokenizer),
+        "cleaning": asdict(config.cleaning),
+        "training": asdict(config.training),
+    }
+
+
+def _fingerprint(config: ExperimentConfig, texts: list[ParallelText], tokenizer: Tokenizer) -> str:
+    """Hashes all that decides how a run goes, the text included."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True, default=str).encode())
+    digest.update(tokenizer.to_bytes())
+    for text in texts:
+        for pair in text.pairs:
+            digest.update("\t".join(pair).encode())
+    return digest.hexdigest()

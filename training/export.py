@@ -1,0 +1,58 @@
+"""From a training checkpoint to the small one that is served."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from training.evaluation import Evaluation
+from training.model_card import model_card
+from translator.checkpoint import Checkpoint, Manifest, Score, load_checkpoint, save_checkpoint
+from translator.config import DecodingOptions
+from translator.weights import StoredType
+
+
+def export(
+    source: Path,
+    destination: Path,
+    *,
+    stored_type: StoredType = "bfloat16",
+    name: str | None = None,
+    decoding: DecodingOptions | None = None,
+    scores: Sequence[Score] = (),
+) -> Manifest:
+    """Writes the inference checkpoint.
+
+    Args:
+        source: A checkpoint, such as `best` of a run.
+        destination: Replaced as a whole once the new one is complete.
+        stored_type: How weights lie in the file: "float32", "bfloat16" (half the size) or "int8" (a quarter).
+        name: Another name; None keeps the one it has.
+        decoding: Options chosen on held-out text; None keeps those it has.
+        scores: To be told in manifest and model card; they replace those of the same test set, direction and metric.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        CheckpointError: `source` cannot be read or `destination` not be written.
+    """
+    manifest, model, tokenizer = load_checkpoint(source)
+    told = {(score.test_set, score.source, score.target, score.metric): score for score in (*manifest.scores, *scores)}
+    manifest = replace(
+        manifest,
+        name=name or manifest.name,
+        decoding=decoding or manifest.decoding,
+        stored_type=stored_type,
+        scores=tuple(told.values()),
+    )
+    save_checkpoint(destination, Checkpoint(manifest, model, tokenizer), card=model_card(manifest))
+    return manifest
+
+
+def scores_of(evaluation: Evaluation) -> list[Score]:
+    """Returns an evaluation's figures as a manifest keeps them."""
+    direction = {"test_set": evaluation.test_set, "source": evaluation.source, "target": evaluation.target}
+    return [
+        Score(**direction, metric=found.metric, value=round(found.value, 2), signature=found.signature)  # type: ignore[arg-type]
+        for found in evaluation.scores
+    ]

@@ -1,0 +1,62 @@
+"""The model card: what a checkpoint says to people, made from its manifest."""
+
+from translator.checkpoint import Manifest
+
+
+def model_card(manifest: Manifest) -> str:
+    """Returns the card as Markdown."""
+    sizes = manifest.model
+    directions = ", ".join(f"{source} to {target}" for source, target in manifest.directions)
+    lines = [
+        f"# {manifest.name}",
+        "",
+        f"A translation model for Carousel: {directions}.",
+        "",
+        f"Licence of these weights: {manifest.licence}.",
+        "",
+        "## What it is",
+        "",
+        f"An LSTM encoder-decoder with attention: {sizes.encoder_layers} bidirectional encoder layer(s) of "
+        f"2 x {sizes.encoder_size} units, {sizes.decoder_layers} decoder layer(s) of {sizes.decoder_size}, "
+        f"{sizes.attention_heads} attention head(s), embeddings of {sizes.embedding_size} shared by source, target and "
+        f"softmax, {sizes.vocab_size} SentencePiece pieces. Weights are stored as {manifest.stored_type}.",
+        "",
+        *_training(manifest),
+        *_scores(manifest),
+        *_credits(manifest),
+        "## Limits",
+        "",
+        "It was taught sentences of the kind its training text holds and is weaker on everything else. Rare words may "
+        "be translated wrongly or copied. Do not rely on it where a wrong translation does harm.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _training(manifest: Manifest) -> list[str]:
+    corpora = manifest.training.get("corpora", [])
+    if not corpora:
+        return []
+    rows = [
+        f"- {' and '.join(corpus['files'])} ({corpus['source']} to {corpus['target']}"
+        f"{', both directions' if corpus['both_directions'] else ''}): {corpus['cleaning']}."
+        for corpus in corpora
+    ]
+    return ["## What it learned from", "", *rows, ""]
+
+
+def _scores(manifest: Manifest) -> list[str]:
+    if not manifest.scores:
+        return []
+    rows = [
+        f"| {score.test_set} | {score.source} to {score.target} | {score.metric} | {score.value:.2f} "
+        f"| `{score.signature}` |"
+        for score in manifest.scores
+    ]
+    head = ["| test set | direction | metric | score | signature |", "|---|---|---|---|---|"]
+    return ["## Scores", "", *head, *rows, ""]
+
+
+def _credits(manifest: Manifest) -> list[str]:
+    if not manifest.credits:
+        return []
+    return ["## Credits", "", *(f"- {credit}" for credit in manifest.credits), ""]

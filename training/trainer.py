@@ -1,0 +1,318 @@
+"""The trainer: updates, validation, checkpoints, exact resume.
+
+A run's folder holds `best/` and `last/` (checkpoints that translate), `state/` (what a resume needs) and
+`tensorboard/`. Batches come from a plan that is a pure function of (seed, epoch), and the random generators are saved
+with the weights, so a run that was killed anywhere and resumed equals one that was not, bit for bit on a CPU.
+"""
+
+import copy
+import logging
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from training.batching import Examples, plan_epoch
+from training.config import ExperimentConfig
+from training.dataset import Dataset
+from training.distributed import Workers
+from training.loss import token_loss
+from training.schedule import learning_rate
+from training.state import Progress, load_state, restore_random, save_state
+from training.validation import HeldOut, Validation, validate
+from translator.batch import PaddedIds
+from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
+from translator.errors import CheckpointError
+from translator.model import TranslationModel
+from translator.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        config: The experiment.
+        fingerprint: Of everything that must not change between a run and its resume.
+        dataset: What is learned from.
+        held_out: What is validated on.
+        tokenizer: Of both.
+        manifest: For the checkpoints; scores are filled in by evaluation, later.
+        card: Model card of the checkpoints.
+        workers: This process among others.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        fingerprint: str,
+        dataset: Dataset,
+        held_out: Sequence[HeldOut],
+        tokenizer: Tokenizer,
+        manifest: Manifest,
+        card: str,
+        workers: Workers,
+    ) -> None:
+        """Makes model, average and optimiser from the seed."""
+        self.config, self.options, self.workers = config, config.training, workers
+        self.dataset, self.held_out, self.tokenizer = dataset, held_out, tokenizer
+        self.manifest, self.card = manifest, card
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
+        torch.manual_seed(self.options.seed)
+        self.model = TranslationModel.from_config(manifest.model).to(workers.device)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = _optimizer(self.model, config)
+        self.progress = Progress(config=fingerprint)
+        self.precision = _precision(self.options.precision, workers.device)
+        torch.manual_seed(self.options.seed)
+
+    def resume(self) -> None:
+        """Goes on from the saved state.
+
+        Raises:
+            CheckpointError: There is none, or it belongs to another experiment.
+        """
+        state = load_state(self.config.output / "state", device=self.workers.device)
+        if state.progress.config != self.progress.config:
+            raise CheckpointError(
+                f"The state in {self.config.output} belongs to another configuration or corpus; undo the change, or "
+                "train into another folder."
+            )
+        self.progress = state.progress
+        self.model.load_state_dict(state.weights)
+        self.average.load_state_dict(state.average)
+        for name, parameter in self.model.named_parameters():
+            if name in state.moments:
+                self.optimizer.state[parameter] = dict(state.moments[name])
+        if self.workers.leads:
+            restore_random(state.random)
+
+    def run(self) -> Progress:
+        """Trains to the end, to the loss of patience, or to the first SIGINT or SIGTERM, which saves and returns."""
+        logger.info("precision %s, device %s, %d worker(s)", self.precision, self.workers.device, self.workers.size)
+        hidden = None if self.workers.leads else True  # None: shown on a terminal only
+        bar = tqdm(total=self.options.max_steps, initial=self.progress.step, unit="step", disable=hidden)
+        folder = str(self.config.output / "tensorboard")
+        writer = SummaryWriter(folder, purge_step=self.progress.step) if self.workers.leads else None
+        meter = _Meter()
+        with bar, _stop_signal() as stop:
+            for batches in self._updates():
+                started = time.monotonic()
+                loss, tokens = self._update(batches)
+                meter.add(loss, tokens, time.monotonic() - started)
+                self.progress.seconds += time.monotonic() - started
+                bar.update()
+                bar.set_postfix_str(f"loss {meter.loss:.3f}, {meter.rate:,.0f} target tokens/s", refresh=False)
+                step = self.progress.step
+                if writer and step % 50 == 0:
+                    self._log(
+                        writer,
+                        {"loss/train": meter.loss, "tokens_per_second": meter.rate, "learning_rate": self._rate()},
+                    )
+                if step % self.config.validation.every_steps == 0 or step == self.options.max_steps:
+                    validation_started = time.monotonic()
+                    self._validate(writer, meter)
+                    self.progress.seconds += time.monotonic() - validation_started
+                    self._save()
+                if self.workers.agree(stop.is_set):
+                    logger.info("stopped by a signal at step %d; go on with --resume", step)
+                    self._save()
+                    break
+                patience = self.config.validation.patience
+                if patience and self.workers.broadcast(self.progress.stale) >= patience:
+                    logger.info("no better BLEU in %d validations: stopped at step %d", patience, step)
+                    break
+        if writer:
+            writer.close()
+        return self.progress
+
+    def _updates(self) -> Iterator[list[Examples]]:
+        """Yields each update's batches from where the run is; every worker sees all of them."""
+        share = self.options.accumulate * self.workers.size
+        while self.progress.step < self.options.max_steps:
+            plan = plan_epoch(
+                self.dataset, batch_tokens=self.options.batch_tokens, seed=self.options.seed, epoch=self.progress.epoch
+            )
+            updates = [plan[start : start + share] for start in range(0, len(plan), share)]
+            for batches in updates[self.progress.position :]:
+                if self.progress.step >= self.options.max_steps:
+                    return
+                self.progress.position += 1
+                yield batches
+            self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
+
+    def _update(self, batches: list[Examples]) -> tuple[float, int]:
+        """Makes one update; returns the mean loss of this worker's tokens and the tokens of all."""
+        self.model.train()
+        # Every worker drops other units: worker 0 what a single process would, from the generator that is saved with
+        # the state; the others from one made anew for every update, so that they need none saved.
+        if self.workers.rank:
+            torch.manual_seed(hash((self.options.seed, self.workers.rank, self.progress.step)))
+        total_tokens = sum(int(self.dataset.target_lengths[examples].sum()) for examples in batches)
+        loss, tokens = 0.0, 0
+        for examples in batches[self.workers.rank :: self.workers.size]:
+            batch = self.dataset.batch(examples).to(self.workers.device)
+            with torch.autocast(self.workers.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
+                readout = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input)).readout
+            output = batch.target_output
+            losses = token_loss(
+                readout,
+                self.model.embedding.weight,
+                self.model.output_bias,
+                output.ids,
+                output.mask,
+                label_smoothing=self.options.label_smoothing,
+            )
+            torch.autograd.backward(losses.smoothed / total_tokens)
+            loss += float(losses.negative_log_likelihood)
+            tokens += int(output.lengths.sum())
+        self.progress.step += 1
+        self._apply_gradients()
+        return loss / max(1, tokens), total_tokens
+
+    def _apply_gradients(self) -> None:
+        self.workers.add_gradients(self.model.parameters())
+        if self.options.max_gradient_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.max_gradient_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        # Early on the average follows closely, so that it forgets the random start.
+        step, decay = self.progress.step, self.options.average_decay
+        decay = min(decay, (1 + step) / (10 + step))
+        averages: list[Tensor] = list(self.average.parameters())
+        weights: list[Tensor] = [weight.detach() for weight in self.model.parameters()]
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    def _rate(self) -> float:
+        options = self.options
+        return learning_rate(
+            max(1, self.progress.step),
+            peak=options.learning_rate,
+            warmup_steps=options.warmup_steps,
+            max_steps=options.max_steps,
+            decay=options.decay,
+        )
+
+    def _drop_tokens(self, padded: PaddedIds) -> PaddedIds:
+        """Replaces random pieces by the unknown token; the first token (language, bos) and eos are spared."""
+        if not self.options.token_dropout:
+            return padded
+        drop = torch.rand(padded.ids.shape, device=padded.ids.device) < self.options.token_dropout
+        drop &= padded.mask & (padded.ids != self.tokenizer.eos_id)
+        drop[:, 0] = False
+        return padded._replace(ids=padded.ids.masked_fill(drop, self.tokenizer.unk_id))
+
+    def _validate(self, writer: SummaryWriter | None, meter: "_Meter") -> None:
+        if not self.workers.leads:
+            return
+        found: Validation = validate(self.average, self.tokenizer, self.held_out, self.config.validation.decoding)
+        progress = self.progress
+        scores = ", ".join(f"{name} {score:.2f}" for name, score in found.bleu.items())
+        logger.info(
+            "step %d, epoch %d, %.0f s: train loss %.3f, %.0f target tokens/s, dev loss %.3f, BLEU %s",
+            progress.step, progress.epoch, progress.seconds, meter.loss, meter.rate, found.loss, scores,
+        )  # fmt: skip
+        if writer:
+            self._log(writer, {"loss/dev": found.loss} | {f"bleu/{name}": score for name, score in found.bleu.items()})
+        progress.stale += 1
+        if found.mean_bleu > progress.best_bleu:
+            progress.best_bleu, progress.best_step, progress.stale = found.mean_bleu, progress.step, 0
+            self._export("best")
+        self._export("last")
+
+    def _export(self, name: str) -> None:
+        save_checkpoint(
+            self.config.output / name, Checkpoint(self.manifest, self.average, self.tokenizer), card=self.card
+        )
+
+    def _save(self) -> None:
+        if not self.workers.leads:
+            return
+        moments = {
+            name: {key: value for key, value in self.optimizer.state[parameter].items() if isinstance(value, Tensor)}
+            for name, parameter in self.model.named_parameters()
+            if parameter in self.optimizer.state
+        }
+        save_state(
+            self.config.output / "state",
+            self.progress,
+            weights=self.model.state_dict(),
+            average=self.average.state_dict(),
+            moments=moments,
+        )
+
+    def _log(self, writer: SummaryWriter, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            writer.add_scalar(name, value, self.progress.step)
+
+
+class _Meter:
+    """Running means of loss and speed, over about the last fifty updates."""
+
+    def __init__(self) -> None:
+        self.loss = self.rate = 0.0
+        self._count = 0
+
+    def add(self, loss: float, tokens: int, seconds: float) -> None:
+        self._count += 1
+        share = max(0.02, 1 / self._count)
+        self.loss += share * (loss - self.loss)
+        self.rate += share * (tokens / seconds - self.rate)
+
+
+class _Flag:
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, number: int, frame: FrameType | None) -> None:
+        self.is_set = True
+
+
+@contextmanager
+def _stop_signal() -> Iterator[_Flag]:
+    """Turns SIGINT and SIGTERM into a flag while a run goes on."""
+    flag = _Flag()
+    before: dict[signal.Signals, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, flag.set)
+    except ValueError:  # not in the main thread: signals are somebody else's
+        pass
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _optimizer(model: TranslationModel, config: ExperimentConfig) -> torch.optim.AdamW:
+    """AdamW; decay pulls on matrices only, never on biases (Loshchilov & Hutter 2019, section 2)."""
+    options = config.training
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-9, fused=True
+    )
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    """Returns "bfloat16" or "float32"; "auto" takes bfloat16 where the processor multiplies it natively."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return "bfloat16" if native or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)() else "float32"
