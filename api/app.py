@@ -1,0 +1,110 @@
+"""The factory of the application: settings in, FastAPI out. Importing it loads neither torch nor a model."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from api.batching import Batcher, TextTranslator
+from api.errors import install_error_handlers
+from api.languages import Languages
+from api.routes import router
+from api.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from translator.config import DecodingOptions
+    from translator.inference import Translator
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+PREFLIGHT_SECONDS = 1_728_000  # 20 days, as LibreTranslate
+
+DESCRIPTION = """A self-hosted translator that answers LibreTranslate's requests.
+
+Every error has the body `{"error": "..."}`, a sentence for a person."""
+
+
+def create_app(settings: Settings | None = None, translator: TextTranslator | None = None) -> FastAPI:
+    """Makes the application.
+
+    Args:
+        settings: Where and how it runs; None reads the environment.
+        translator: What translates; None loads `settings.model` when the application starts.
+
+    Returns:
+        An ASGI application; requests are answered once its lifespan has begun, when the model is loaded.
+    """
+    settings = settings or load_settings()
+    app = FastAPI(
+        title="Carousel",
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings, translator),
+        docs_url=None,  # api.routes.page has its own, without another host
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.include_router(router)
+    install_error_handlers(app)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        max_age=PREFLIGHT_SECONDS,
+    )
+    return app
+
+
+def load_translator(settings: Settings) -> "Translator":
+    """Loads the model that the settings name; imports torch.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be used.
+    """
+    from translator.inference import Translator
+
+    return Translator.load(settings.model, threads=settings.threads)
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or Ctrl+C, then finishes what is in flight and returns.
+
+    The model is loaded before the port opens, so that an unusable checkpoint is one sentence to the caller.
+
+    Raises:
+        CheckpointError: The model cannot be loaded.
+        SystemExit: The address cannot be listened on.
+    """
+    from api.server import run
+
+    run(create_app(settings, load_translator(settings)), settings)
+
+
+def search_options(translator: TextTranslator, beam_size: int | None) -> "DecodingOptions | None":
+    """Returns what the checkpoint recommends (None), or the same with another beam."""
+    if beam_size is None:
+        return None
+    return replace(translator.manifest.decoding, beam_size=beam_size, n_best=1)
+
+
+def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loaded: TextTranslator = translator or load_translator(settings)
+        app.state.languages = Languages(loaded.languages, loaded.directions)
+        async with Batcher(
+            loaded,
+            options=search_options(loaded, settings.beam_size),
+            queue_characters=settings.queue_characters,
+            deadline_seconds=settings.deadline_seconds,
+            batch_wait_seconds=settings.batch_wait_seconds,
+            max_batch_texts=settings.max_batch_texts,
+            max_batch_characters=settings.max_batch_characters,
+        ) as app.state.batcher:
+            yield
+
+    return lifespan

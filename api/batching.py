@@ -1,0 +1,229 @@
+"""Dynamic batching: requests that arrive together are decoded together, in one worker thread.
+
+    translate() ─▶ queue of jobs (api.jobs) ─▶ batch ─▶ worker thread ─▶ answers
+
+While the worker is busy the next batch gathers by itself; an idle worker waits a few milliseconds for
+neighbours. All state lives on the event loop, so there are no locks. The worker thread gets plain requests
+and one question to ask: does anybody still wait for this batch?
+
+A seam for later: the translator's search can admit and drop sentences at any step; here a batch runs to its
+end before the next begins, so one very long text holds the others up.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from api.errors import BusyError, DeadlineError
+from api.jobs import Job, JobQueue, Piece
+
+if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+    from translator.config import DecodingOptions
+    from translator.inference import Translation, TranslationRequest
+
+LONGEST_RETRY_AFTER_SECONDS = 60
+
+
+class DecodingAdvice(Protocol):
+    """What the service reads of a checkpoint's manifest."""
+
+    @property
+    def decoding(self) -> "DecodingOptions":
+        """The options that were chosen on held-out text."""
+
+
+class TextTranslator(Protocol):
+    """What the service asks of a `translator.inference.Translator`."""
+
+    @property
+    def manifest(self) -> DecodingAdvice:
+        """What the checkpoint says of itself."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Codes of the languages that the model knows."""
+
+    @property
+    def directions(self) -> Sequence[tuple[str, str]]:
+        """(source, target) pairs that it translates."""
+
+    def translate_many(
+        self,
+        requests: Sequence["TranslationRequest"],
+        *,
+        options: "DecodingOptions | None" = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Sequence["Translation"]:
+        """Translates texts of mixed directions; raises soon after `cancelled` turns true."""
+
+
+class Batcher:
+    """The one way from the event loop to the translator; an async context manager that drains on exit.
+
+    Args:
+        translator: What translates.
+        options: How the search runs; None is the translator's default.
+        queue_characters: Characters that may wait; past them a request is refused.
+        deadline_seconds: Time from arrival to answer.
+        batch_wait_seconds: Time an idle worker waits for neighbours of a first text; 0 is off.
+        max_batch_texts: Most texts in a batch.
+        max_batch_characters: Most characters in a batch; a longer text is a batch of its own.
+    """
+
+    def __init__(
+        self,
+        translator: TextTranslator,
+        *,
+        options: "DecodingOptions | None" = None,
+        queue_characters: int = 500_000,
+        deadline_seconds: float = 120,
+        batch_wait_seconds: float = 0.005,
+        max_batch_texts: int = 64,
+        max_batch_characters: int = 8_000,
+    ) -> None:
+        """Makes a batcher; nothing runs before it is entered."""
+        self._translator = translator
+        self._options = options
+        self._deadline_seconds = deadline_seconds
+        self._batch_wait_seconds = batch_wait_seconds
+        self._max_batch_texts = max_batch_texts
+        self._max_batch_characters = max_batch_characters
+        self._queue = JobQueue(queue_characters)
+        self._characters_per_second = 1_000.0  # a first guess; every batch measures it anew
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        """Starts the worker thread and the task that feeds it."""
+        self._wake = asyncio.Event()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="translator")
+        self._feeder = asyncio.create_task(self._feed())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Takes no more, finishes what waits, stops the thread."""
+        self._closing = True
+        self._wake.set()
+        await self._feeder
+        self._worker.shutdown()
+
+    @property
+    def running(self) -> bool:
+        """Whether a request that comes now would be worked on."""
+        return not self._closing and not self._feeder.done()
+
+    @property
+    def waiting_characters(self) -> int:
+        """Characters in the queue; what the worker has in hand is not among them."""
+        return self._queue.characters
+
+    async def translate(self, texts: Sequence[str], *, source: str, target: str) -> list["Translation"]:
+        """Translates the texts of one request; the direction must have been checked before.
+
+        Cancelling this call (the client went away) takes what still waits out of the queue, and stops the
+        worker once nobody waits for any text of its batch.
+
+        Args:
+            texts: At least one text.
+            source: The language of all of them.
+            target: The language wanted.
+
+        Returns:
+            One translation a text, in order.
+
+        Raises:
+            BusyError: The queue is full, or the deadline passed before the last text had its turn.
+            DeadlineError: The deadline passed while the worker was at the last text.
+            Exception: What the translator raised for these texts.
+        """
+        job = Job(texts, source, target, asyncio.get_running_loop().create_future())
+        self._admit(job)
+        try:
+            async with asyncio.timeout(self._deadline_seconds) as deadline:
+                return await job.answer
+        except TimeoutError as error:
+            raise (self._too_late(job) if deadline.expired() else error) from None
+        finally:
+            self._queue.withdraw(job)
+
+    def _admit(self, job: Job) -> None:
+        if self._closing:
+            raise BusyError("The server is stopping; try again in a moment", retry_after_seconds=1)
+        if not self._queue.has_room_for(job):
+            raise BusyError(
+                f"The server is busy: {self._queue.characters} characters are waiting and at most "
+                f"{self._queue.max_characters} may; try again later",
+                retry_after_seconds=self._retry_after_seconds(),
+            )
+        self._queue.put(job)
+        self._wake.set()
+
+    def _too_late(self, job: Job) -> Exception:
+        limit = f"{self._deadline_seconds:g} seconds"
+        if job.taken < len(job.texts):
+            message = f"The request was still waiting for its turn after {limit}; try again later"
+            return BusyError(message, retry_after_seconds=self._retry_after_seconds())
+        return DeadlineError(
+            f"The translation took longer than the {limit} a request may take; send less text at once"
+        )
+
+    def _retry_after_seconds(self) -> int:
+        seconds = math.ceil(self._queue.characters / self._characters_per_second)
+        return max(1, min(seconds, LONGEST_RETRY_AFTER_SECONDS))
+
+    async def _feed(self) -> None:
+        while self._queue or not self._closing:
+            if self._queue:
+                await self._decode(
+                    self._queue.take(
+                        max_texts=self._max_batch_texts, max_characters=self._max_batch_characters
+                    )
+                )
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+                await asyncio.sleep(self._batch_wait_seconds)
+
+    async def _decode(self, batch: Sequence[Piece]) -> None:
+        """Decodes a batch and hands the translations out; an error reaches only the job it belongs to."""
+        wanted = [piece for piece in batch if not piece.job.abandoned]
+        if not wanted:
+            return
+        try:
+            translations = await asyncio.get_running_loop().run_in_executor(self._worker, self._call, wanted)
+        except Exception as error:
+            await self._decode_apart(wanted, error)
+        else:
+            for piece, translation in zip(wanted, translations, strict=True):
+                piece.job.deliver(piece.position, translation)
+
+    async def _decode_apart(self, batch: Sequence[Piece], error: Exception) -> None:
+        """Tries the jobs of a failed batch one by one; a job that fails alone fails."""
+        jobs = list(dict.fromkeys(piece.job for piece in batch))
+        if len(jobs) > 1:
+            for job in jobs:
+                await self._decode([piece for piece in batch if piece.job is job])
+        else:
+            jobs[0].fail(error)
+            self._queue.withdraw(jobs[0])
+
+    def _call(self, batch: Sequence[Piece]) -> Sequence["Translation"]:
+        """Runs in the worker thread; changes nothing that the event loop reads but the measured speed."""
+        from translator.inference import TranslationRequest
+
+        started = time.perf_counter()
+        translations = self._translator.translate_many(
+            [TranslationRequest(piece.text, piece.job.source, piece.job.target) for piece in batch],
+            options=self._options,
+            cancelled=lambda: all(piece.job.abandoned for piece in batch),
+        )
+        if len(translations) != len(batch):
+            raise RuntimeError(f"{len(batch)} texts went in and {len(translations)} translations came out.")
+        characters = sum(len(piece.text) for piece in batch)
+        self._characters_per_second = max(1.0, characters / max(time.perf_counter() - started, 1e-6))
+        return translations

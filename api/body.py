@@ -1,0 +1,100 @@
+"""Reading a request's parameters, however they were sent: JSON, urlencoded, multipart, or the query string.
+
+LibreTranslate's rule: a JSON body is the whole truth; otherwise the query string and the form are merged.
+One thing is added: `curl -d '{"q": ...}'` labels JSON as a urlencoded form, so a form whose text begins
+with `{` is read as JSON.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from api.errors import InvalidRequestError
+
+MAX_FIELDS = 1000  # of a form; LibreTranslate knows eight
+
+BROKEN_JSON = "The browser (or proxy) sent a request that this server could not understand."
+NOT_AN_OBJECT = "Invalid JSON format"
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+
+async def read_values(request: Request, *, max_body_bytes: int) -> dict[str, object]:
+    """Returns the parameters of a request by name.
+
+    Raises:
+        InvalidRequestError: The body is broken, or names a form field twice.
+        HTTPException: 413, the body is larger than `max_body_bytes`.
+    """
+    _refuse_long_body(request, max_body_bytes)
+    limited = Request(request.scope, _limited(request.receive, max_body_bytes))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return parse_json_object(await limited.body())
+    if kind in ("", FORMS[0]) and (await limited.body()).lstrip().startswith(b"{"):
+        return parse_json_object(await limited.body())
+    fields = list(request.query_params.multi_items())
+    if kind in FORMS:
+        form = await limited.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=max_body_bytes)
+        fields += [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return _by_name(fields)
+
+
+def parse_json_object(body: bytes) -> dict[str, object]:
+    """Returns the object that `body` holds.
+
+    Raises:
+        InvalidRequestError: It is not JSON, or not an object.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequestError(BROKEN_JSON) from None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(NOT_AN_OBJECT)
+    return value
+
+
+def _by_name(fields: list[tuple[str, str]]) -> dict[str, object]:
+    """Merges fields; a second `q` is refused, because half of the request would be dropped in silence."""
+    values: dict[str, object] = {}
+    for name, value in fields:
+        if name == "q" and "q" in values:
+            raise InvalidRequestError(
+                "Invalid request: q parameter came more than once; send an array as JSON"
+            )
+        values.setdefault(name, value)
+    return values
+
+
+def _refuse_long_body(request: Request, max_body_bytes: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+
+
+def _limited(receive: Receive, max_body_bytes: int) -> Receive:
+    """Wraps an ASGI `receive` so that a body without (or with a false) Content-Length is bounded too."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_body_bytes:
+            raise _too_large(max_body_bytes)
+        return message
+
+    return receive_limited
+
+
+def _too_large(max_body_bytes: int) -> HTTPException:
+    return HTTPException(
+        413, f"The request body is larger than {max_body_bytes} bytes; send less text at once"
+    )

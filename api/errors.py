@@ -1,0 +1,118 @@
+"""The service's own errors, and how every error becomes a status and a body of `{"error": "..."}`.
+
+The sentences are LibreTranslate's where it has one, so that its clients recognise them. Nothing that failed
+is answered with 200, and no trace leaves the server: what nobody foresaw is logged and answered with one
+sentence.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from translator.errors import CarouselError, InputError, LanguageError
+
+logger = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499  # nobody is there to read it; nginx's number, for logs
+_REFLECTED_CHARACTERS = 100  # how much of a client's own text an error repeats
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class InvalidRequestError(Exception):
+    """The request cannot be taken as it came; the sentence goes to the client with status 400."""
+
+
+class BusyError(Exception):
+    """The service has more work than it can finish in time.
+
+    Args:
+        message: What happened, for a person.
+        retry_after_seconds: When a second attempt makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        """Makes the error."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineError(Exception):
+    """The translation was begun and did not end in time."""
+
+
+class TranslationFailedError(Exception):
+    """The translator broke on a request for a reason nobody foresaw; the cause is chained."""
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its answer was ready."""
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes every error of `app` answer with a JSON body."""
+    handlers: dict[type[Exception], Handler] = {
+        InvalidRequestError: _bad_request,
+        LanguageError: _bad_request,
+        InputError: _bad_request,
+        RequestValidationError: _bad_request,
+        CarouselError: _server_error,
+        TranslationFailedError: _unforeseen,
+        Exception: _unforeseen,
+        BusyError: _busy,
+        DeadlineError: _deadline,
+        HTTPException: _http,
+        ClientGoneError: _nobody_there,
+        ClientDisconnect: _nobody_there,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _bad_request(request: Request, error: Exception) -> Response:
+    return error_response(400, str(error))
+
+
+async def _server_error(request: Request, error: Exception) -> Response:
+    logger.error("%s", error)
+    return error_response(500, str(error))
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(500, "The translation failed; the server's log says why.")
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    seconds = error.retry_after_seconds if isinstance(error, BusyError) else 1
+    return error_response(503, str(error), headers={"Retry-After": str(seconds)})
+
+
+async def _deadline(request: Request, error: Exception) -> Response:
+    return error_response(504, str(error))
+
+
+async def _nobody_there(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        return await _unforeseen(request, error)
+    path = request.url.path[:_REFLECTED_CHARACTERS]
+    sentences = {
+        404: f"{path} is not served here; /docs lists what is",
+        405: f"{request.method} is not allowed for {path}; /docs says what is",
+    }
+    message = sentences.get(error.status_code, error.detail)
+    return error_response(error.status_code, message, headers=error.headers)
+
+
+def error_response(status: int, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns the one shape in which this service reports an error."""
+    return JSONResponse({"error": message}, status_code=status, headers=dict(headers or {}))

@@ -1,0 +1,88 @@
+"""Runs an application with uvicorn: says where it answers, and ends with exit code 0 when asked to end."""
+
+import contextlib
+import copy
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+
+from api.languages import Languages
+from api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def run(app: FastAPI, settings: Settings) -> None:
+    """Serves `app` until SIGTERM or Ctrl+C; what is in flight has `settings.shutdown_seconds` to finish.
+
+    Raises:
+        SystemExit: The address cannot be listened on (the log says why), or the application did not start.
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=_log_config(settings.log_level),
+        log_level=settings.log_level,
+        access_log=settings.access_log,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises the signal once more when it has shut down; being asked to end is no failure
+        signal.signal(signal.SIGTERM, _exit)
+    with contextlib.suppress(KeyboardInterrupt):
+        AnnouncingServer(config, app).run()
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A uvicorn server that says, once it answers, where, and what to type."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        """Makes a server of `app`, not started."""
+        super().__init__(config)
+        self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, then logs the address and a command that works."""
+        await super().startup(sockets)
+        if self.started and self.servers:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            address = f"http://{reachable(self.config.host)}:{port}"
+            logger.info(
+                "Carousel answers at %s; try\n\n  %s\n",
+                address,
+                curl_line(address, self._app.state.languages),
+            )
+
+
+def curl_line(address: str, languages: Languages) -> str:
+    """Returns a command that translates a sentence with the model that is loaded."""
+    body = json.dumps(languages.example(), ensure_ascii=False, separators=(",", ":"))
+    return f"curl -d '{body}' -H 'Content-Type: application/json' {address}/translate"
+
+
+def reachable(host: str) -> str:
+    """Returns a host to type for one to listen on: every network includes this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _log_config(level: str) -> dict[str, object]:
+    """Returns uvicorn's logging with this package's loggers beside uvicorn's own, all on stderr."""
+    config: dict[str, object] = copy.deepcopy(LOGGING_CONFIG)
+    loggers = config["loggers"]
+    if isinstance(loggers, dict):
+        loggers["api"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return config
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,112 @@
+"""Where and how the service runs. Every field is read from the environment: CAROUSEL_PORT sets `port`.
+
+No settings object is made at import: the factory in `api.app` receives one.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from translator.errors import ConfigError
+
+PREFIX = "CAROUSEL_"
+
+
+class Settings(BaseSettings):
+    """The service's settings; each description says meaning, unit and off value."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every network.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    model: str | Path | None = Field(
+        default=None, description="Checkpoint folder or name; unset is the default model."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="Processor threads for a batch; unset leaves it to torch."
+    )
+    beam_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Hypotheses kept a step; 1 is greedy search, unset what the model recommends.",
+    )
+
+    max_text_characters: int = Field(
+        default=200_000, ge=1, description="Longest text taken; a longer one is a 400."
+    )
+    max_texts: int = Field(default=256, ge=1, description="Most texts in one request; more are a 400.")
+    max_body_bytes: int = Field(
+        default=4_194_304, ge=1, description="Largest request body read; a larger one is a 413."
+    )
+
+    queue_characters: int = Field(
+        default=500_000,
+        ge=1,
+        description="Characters that may wait; past it a request is a 503 with Retry-After.",
+    )
+    deadline_seconds: float = Field(
+        default=120, gt=0, description="Time a request may take, waiting included; then it is a 503 or a 504."
+    )
+    batch_wait_seconds: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Time an idle worker waits for neighbours of a first text; 0 is off.",
+    )
+    max_batch_texts: int = Field(default=64, ge=1, description="Most texts decoded together.")
+    max_batch_characters: int = Field(
+        default=8_000, ge=1, description="Most characters decoded together; a longer text is decoded alone."
+    )
+    shutdown_seconds: int = Field(
+        default=25, ge=1, description="Time that SIGTERM leaves to what is in flight before it is cancelled."
+    )
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",),
+        description="Web pages that may call the service, by comma; * is all, none is no other.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level logged."
+    )
+    access_log: bool = Field(default=False, description="Log a line a request, its query string included.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(origin for part in value.split(",") if (origin := part.strip()) and origin != "none")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Reads the environment; an override that is not None wins over it.
+
+    Args:
+        **overrides: Fields of `Settings`, by name, as a command line has them.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: A value cannot be used; the sentence names the setting.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if unknown := sorted(given.keys() - Settings.model_fields.keys()):
+        raise ConfigError(
+            f"{unknown[0]} is not a setting of the service; there are {_listed(Settings.model_fields)}."
+        )
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise ConfigError(f"{PREFIX}{name.upper()} ({name}) is {first['input']!r}: {reason}.") from None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

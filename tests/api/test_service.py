@@ -1,0 +1,160 @@
+"""The routes beside /translate, the pages, and what every answer has in common."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import api
+from api.app import create_app, search_options
+from api.settings import Settings
+from tests.api.conftest import Service
+from tests.api.fakes import FakeTranslator
+from translator.config import DecodingOptions
+from translator.errors import CheckpointError
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(api.__file__).parent / "page"
+
+
+async def test_languages_have_codes_names_and_targets_with_themselves(service: Service) -> None:
+    async with service() as client:
+        response = await client.get("/languages")
+    assert response.json() == [
+        {"code": "de", "name": "German", "targets": ["de", "en"]},
+        {"code": "en", "name": "English", "targets": ["de", "en"]},
+        {"code": "fr", "name": "French", "targets": ["en", "fr"]},
+    ]
+
+
+async def test_languages_may_be_asked_with_a_body(service: Service) -> None:
+    async with service() as client:  # as libretranslatepy does
+        response = await client.request("GET", "/languages", data={"api_key": "x"})
+    assert response.status_code == 200
+
+
+async def test_health(service: Service) -> None:
+    async with service() as client:
+        assert (await client.get("/health")).json() == {"status": "ok"}
+        assert (await client.head("/health")).status_code == 200
+
+
+async def test_an_application_whose_model_cannot_be_loaded_does_not_start(tmp_path: Path) -> None:
+    app = create_app(Settings(model=tmp_path / "nothing"))
+    with pytest.raises(CheckpointError, match="nothing"):
+        async with app.router.lifespan_context(app):
+            pytest.fail("started without a model")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "sentence"),
+    [
+        pytest.param(
+            "GET", "/nowhere", 404, "/nowhere is not served here; /docs lists what is", id="unknown path"
+        ),
+        pytest.param("GET", "/page/secret.py", 404, "/page/secret.py is not served here", id="no such asset"),
+        pytest.param("GET", "/translate", 405, "GET is not allowed for /translate", id="GET /translate"),
+        pytest.param(
+            "DELETE", "/languages", 405, "DELETE is not allowed for /languages", id="DELETE /languages"
+        ),
+    ],
+)
+async def test_unknown_paths_and_methods_have_an_error_body(
+    service: Service, method: str, path: str, status: int, sentence: str
+) -> None:
+    async with service() as client:
+        response = await client.request(method, path)
+    assert response.status_code == status
+    assert response.json()["error"].startswith(sentence)
+
+
+async def test_a_preflight_is_answered(service: Service) -> None:
+    headers = {
+        "Origin": "http://elsewhere.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    async with service() as client:
+        response = await client.options("/translate", headers=headers)
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Max-Age"] == "1728000"
+
+
+async def test_other_origins_can_be_shut_out(service: Service) -> None:
+    async with service(cors_origins="none") as client:
+        response = await client.get("/languages", headers={"Origin": "http://elsewhere.test"})
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
+    async with service() as client:
+        description = (await client.get("/openapi.json")).json()
+    translate = description["paths"]["/translate"]["post"]
+    assert set(translate["requestBody"]["content"]) == {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    }
+    assert set(translate["responses"]) == {"200", "400", "413", "500", "503", "504"}
+    for status in ("400", "413", "500", "503", "504"):
+        schema = translate["responses"][status]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
+    assert set(description["paths"]) == {"/translate", "/languages", "/health"}
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param("/", id="the page"), pytest.param("/docs", id="the reference")]
+)
+async def test_pages_and_all_they_load_come_from_here(service: Service, path: str) -> None:
+    async with service() as client:
+        page = await client.get(path)
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        for link in links(page.text):
+            assert not re.match(r"[a-z]+:|//", link), f"{link} is another host"
+            assert (await client.get(f"/{link.removeprefix('./')}")).status_code == 200
+
+
+async def test_scripts_are_served_as_modules_must_be(service: Service) -> None:
+    async with service() as client:
+        response = await client.get("/page/page.js")
+    assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+@pytest.mark.parametrize("name", ["index.html", "docs.html", "page.js", "docs.js", "style.css"])
+def test_no_page_file_names_another_host(name: str) -> None:
+    assert not re.search(
+        r"https?://|//[a-z]+\.", (PAGE / name).read_text(encoding="utf-8").replace('"http"', "")
+    )
+
+
+def test_the_script_finds_every_element_and_every_control_has_a_name() -> None:
+    page, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("index.html", "page.js"))
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    listed = re.search(r"= \[\n(.*?)\n\]\.map\(element\)", script, re.DOTALL)
+    assert listed is not None
+    wanted = set(re.findall(r'"([^"]+)"', listed[1])) | set(re.findall(r'element\("([^"]+)"\)', script))
+    assert wanted <= ids
+    labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', page))
+    assert labelled == set(re.findall(r'<(?:select|textarea) id="([^"]+)"', page))
+
+
+def test_a_beam_in_the_settings_changes_nothing_else_the_model_recommends() -> None:
+    translator = FakeTranslator()
+    assert search_options(translator, None) is None
+    assert search_options(translator, 2) == DecodingOptions(beam_size=2)
+
+
+def links(page: str) -> list[str]:
+    """The addresses that a page refers to."""
+    found: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            found.extend(value for name, value in attributes if name in ("href", "src") and value)
+
+    Reader().feed(page)
+    return [link for link in found if link not in ("./",)]
