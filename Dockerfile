@@ -1,0 +1,49 @@
+ARG BASE_IMAGE=python:3.11-slim
+
+# The builder makes one virtual environment with what serving needs; nothing else of it reaches the image.
+FROM ${BASE_IMAGE} AS builder
+# pip's own settings may come in as build arguments, to choose the CPU build of torch for instance.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+RUN python -m venv /opt/carousel
+
+# The requirements first: this layer is built again only when they change, not when the code does.
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY carousel/__init__.py carousel/__init__.py
+RUN /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve]'
+COPY carousel carousel
+COPY translator translator
+COPY api api
+RUN /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
+
+# Only what runs: no headers, no test programs of torch, no pip. One translation then proves that it is all there, and
+# leaves bytecode for exactly the modules that serving imports, so that a read-only container starts quickly.
+RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+ && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share "$site"/torch/bin/*test* "$site"/torch/bin/protoc* \
+ && find "$site"/torch -name '*.a' -delete \
+ && find "$site" -type d -name tests -not -path '*/torch/*' -prune -exec rm -rf {} + \
+ && /opt/carousel/bin/pip uninstall --quiet --yes pip setuptools \
+ && find /opt/carousel -name __pycache__ -prune -exec rm -rf {} + \
+ && cd /tmp \
+ && /opt/carousel/bin/python -c 'import api.app, uvicorn' \
+ && echo 'Where is the train station?' | /opt/carousel/bin/carousel translate --from en --to de
+
+FROM ${BASE_IMAGE}
+COPY --from=builder /opt/carousel /opt/carousel
+ENV PATH=/opt/carousel/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    CAROUSEL_HOST=0.0.0.0 \
+    CAROUSEL_PORT=8000
+# A number, so that an orchestrator can see that it is not root; nothing is written outside /tmp.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin carousel
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"CAROUSEL_PORT\"]}/health', timeout=4)"]
+CMD ["carousel", "serve"]

@@ -1,0 +1,92 @@
+"""`carousel export`: from a training checkpoint to the small one that is served."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from carousel.files import read_lines
+from carousel.options import BeamSizeOption, CoveragePenaltyOption, LengthPenaltyOption, decoding_options
+from translator.errors import InputError
+
+if TYPE_CHECKING:
+    from translator.checkpoint import Score
+
+EXAMPLES = """\b
+Examples:
+  carousel export runs/mine/best models/mine
+  carousel evaluate --from en --to de dev.en dev.de --model runs/mine/best --json > dev.json
+  carousel export runs/mine/best models/mine --weights int8 --scores dev.json
+"""
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="What training wrote, such as runs/mine/best.")
+    ],
+    destination: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where to put the small checkpoint; replaced if it is one.")
+    ],
+    *,
+    weights: Annotated[
+        Literal["float32", "bfloat16", "int8"],
+        typer.Option(metavar="TYPE", help="bfloat16 halves a float32 checkpoint, int8 quarters it."),
+    ] = "bfloat16",
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name for the model.")] = None,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Reports of carousel evaluate --json, for the card; may be repeated."),
+    ] = None,
+    beam_size: BeamSizeOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    coverage_penalty: CoveragePenaltyOption = None,
+) -> None:
+    """Make the small checkpoint that is served.
+
+    The options of the search become what the checkpoint recommends to all who use it.
+    """
+    from training.export import export as write_export
+    from translator.checkpoint import read_manifest
+
+    _check_destination(destination)
+    decoding = decoding_options(
+        read_manifest(checkpoint).decoding,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        coverage_penalty=coverage_penalty,
+    )
+    manifest = write_export(
+        checkpoint,
+        destination,
+        stored_type=weights,
+        name=name,
+        decoding=decoding,
+        scores=[score for report in scores or [] for score in _scores(report)],
+    )
+    size = sum(file.stat().st_size for file in destination.iterdir())
+    typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")
+
+
+def _check_destination(path: Path) -> None:
+    """Refuse to replace what is no checkpoint: the destination is replaced as a whole."""
+    if path.exists() and not (path / "manifest.json").is_file() and not _is_empty_folder(path):
+        raise InputError(f"{path} is there and is no checkpoint: name a new folder, or one that may be replaced.")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _scores(report: Path) -> list["Score"]:
+    from translator.checkpoint import Score
+
+    try:
+        table = json.loads("\n".join(read_lines(report)))
+        direction = {key: table[key] for key in ("test_set", "source", "target")}
+        return [
+            Score(**direction, metric=each["metric"], value=round(each["value"], 2), signature=each["signature"])
+            for each in table["scores"]
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{report} is no report: wanted what carousel evaluate --json prints.") from None

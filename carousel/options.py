@@ -1,0 +1,58 @@
+"""Options that several sub-commands share, so that they read alike everywhere.
+
+Those of the search have no default here: what is not given is what the checkpoint recommends.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from translator.config import DecodingOptions
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Name of a built-in model, or a checkpoint folder; see carousel models.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", min=1, help="Processor threads; all cores if not given."),
+]
+BeamSizeOption = Annotated[
+    int | None,
+    typer.Option("--beam-size", metavar="N", help="Hypotheses kept at each word; 1 is greedy, the quickest."),
+]
+LengthPenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--length-penalty",
+        metavar="ALPHA",
+        help="Preference for longer translations (alpha of Wu et al. 2016); 0 is none.",
+    ),
+]
+CoveragePenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--coverage-penalty",
+        metavar="BETA",
+        help="Penalty for source words left out (beta of Wu et al. 2016); 0 is none.",
+    ),
+]
+
+
+def decoding_options(recommended: "DecodingOptions", **given: float | None) -> "DecodingOptions":
+    """Put what the command line gives over what the checkpoint recommends.
+
+    Args:
+        recommended: Of the checkpoint.
+        **given: Fields of DecodingOptions; None is what was not given.
+
+    Raises:
+        ConfigError: When the search cannot be done so.
+    """
+    return replace(recommended, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -1,0 +1,38 @@
+"""`carousel serve`: the HTTP service, with the settings of the environment and of the command line."""
+
+from typing import Annotated
+
+import typer
+
+from carousel.options import ModelOption, ThreadsOption
+
+EXAMPLES = """\b
+Examples:
+  carousel serve
+  carousel serve --port 9000 --model runs/mine/export
+  CAROUSEL_HOST=0.0.0.0 carousel serve
+"""
+
+
+def serve(
+    *,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where to listen; CAROUSEL_HOST, else 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="Which port; CAROUSEL_PORT, else 8000; 0 is any."),
+    ] = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Serve translations over HTTP.
+
+    POST /translate and GET /languages speak as LibreTranslate does, GET /health says that all is well, the
+    page at / is for people, and /docs describes it all. Every setting is also an environment variable with
+    the prefix CAROUSEL_; an option given here wins.
+    """
+    from api.app import serve as serve_forever
+    from api.settings import load_settings
+
+    serve_forever(load_settings(host=host, port=port, model=model, threads=threads))

@@ -1,0 +1,38 @@
+"""`carousel train`: learns a model from parallel text, as a TOML file says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from carousel.progress import is_leader, progress_log
+
+EXAMPLES = """\b
+Examples:
+  carousel train --config configs/toy.toml
+  carousel train --config configs/everyday-en-de.toml --resume
+  torchrun --nproc-per-node 2 -m carousel train --config configs/everyday-en-de.toml
+"""
+
+
+def train(
+    *,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="TOML: the data, the model, the recipe.")
+    ],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")] = False,
+) -> None:
+    """Train a model from parallel text.
+
+    Checkpoints, logs and the learnt tokenizer go to the run folder that the configuration names. A run that
+    was stopped, by Ctrl-C or otherwise, goes on with --resume as if nothing had happened.
+    """
+    from training.experiment import train as run_experiment
+
+    with progress_log():
+        progress = run_experiment(config, resume=resume)
+    if is_leader():
+        typer.echo(
+            f"{progress.step} steps in {progress.seconds / 60:.0f} minutes; "
+            f"best BLEU on held-out text {progress.best_bleu:.2f}, at step {progress.best_step}."
+        )

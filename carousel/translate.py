@@ -1,0 +1,128 @@
+"""`carousel translate`: texts, files or stdin in, one translation a line out."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from carousel.files import STDIN, open_output, read_lines, typed_lines
+from carousel.options import (
+    BeamSizeOption,
+    CoveragePenaltyOption,
+    LengthPenaltyOption,
+    ModelOption,
+    ThreadsOption,
+    decoding_options,
+)
+from carousel.progress import LotProgress, progress_bar
+from translator.errors import InputError
+
+if TYPE_CHECKING:
+    from translator.inference import Translation
+
+# Enough for sentences of like length to travel together, few enough to see the output grow.
+LINES_PER_CALL = 2048
+
+EXAMPLES = """\b
+Examples:
+  carousel translate --from en --to de --text "Where is the train station?"
+  carousel translate --from de --to en letter.txt --output letter.en.txt
+  echo "Guten Morgen!" | carousel translate --from de --to en --json
+"""
+
+
+def translate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="Text files, one after the other; - is stdin, the default."),
+    ] = None,
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="LANG", help="Language of the input, such as en.")],
+    target: Annotated[str, typer.Option("--to", metavar="LANG", help="Language of the output, such as de.")],
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", "-t", metavar="TEXT", help="Translate this, not files; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to stdout.")
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object a line, with score, tokens, alignment and warnings."),
+    ] = False,
+    n_best: Annotated[
+        int, typer.Option(metavar="N", help="Translations of each line, best first, separated by tabs.")
+    ] = 1,
+    beam_size: BeamSizeOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    coverage_penalty: CoveragePenaltyOption = None,
+    model: ModelOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Translate texts, files or stdin, line by line.
+
+    Line n of the output is the translation of line n of the input; blank lines stay blank, and white space
+    stays where it was. A file named with --output is replaced only when everything is translated.
+    """
+    batches, total = _batches(text or [], files or [STDIN])
+    from translator.inference import Translator
+
+    translator = Translator.load(model, threads=threads)
+    translator.check_direction(source, target)
+    options = decoding_options(
+        translator.manifest.decoding,
+        n_best=n_best,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        coverage_penalty=coverage_penalty,
+    )
+    line_of = _json_line if as_json else _text_line
+    with open_output(output) as stream, closing(progress_bar(total, alone=output is not None)) as bar:
+        number = 0
+        for lines in batches:
+            answers = translator.translate(
+                lines, source=source, target=target, options=options, progress=LotProgress(bar, len(lines))
+            )
+            for answer in answers:
+                number += 1
+                stream.write(f"{line_of(answer)}\n")
+                for warning in answer.warnings:
+                    bar.write(f"line {number}: {warning}", file=sys.stderr)
+            stream.flush()
+
+
+def _batches(texts: Sequence[str], files: Sequence[Path]) -> tuple[Iterable[Sequence[str]], int | None]:
+    """Return the lines in the lots they are translated in, and how many they are if that is known."""
+    if texts and files != [STDIN]:
+        raise InputError("Both --text and files were given: give one or the other.")
+    for text in texts:
+        _check_encoding(text)
+    if not texts and files == [STDIN] and sys.stdin.isatty():
+        typer.echo("Type text, one line at a time; Ctrl-D ends.", err=True)
+        return ([line] for line in typed_lines()), None
+    lines = list(texts) or [line for file in files for line in read_lines(file)]
+    return _lots(lines), len(lines)
+
+
+def _lots(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(lines), LINES_PER_CALL):
+        yield lines[start : start + LINES_PER_CALL]
+
+
+def _check_encoding(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("The text given with --text is not UTF-8: check the encoding of the terminal.") from None
+
+
+def _text_line(answer: "Translation") -> str:
+    return "\t".join([answer.text, *answer.alternatives])
+
+
+def _json_line(answer: "Translation") -> str:
+    return json.dumps(answer.to_json(), ensure_ascii=False)

@@ -1,0 +1,256 @@
+"""The service as a process: the real command on a free port, with the default model, and with a slow fake.
+
+It proves what no test inside one process can: the start, the answers over a socket, and the end.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import pytest
+
+from training.tokenizer import learn_tokenizer
+from translator.catalogue import pretrained_models
+from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
+from translator.config import ModelConfig
+from translator.model import TranslationModel
+from translator.tokenizer import Tokenizer
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120
+STATION = {"q": "Where is the train station?", "source": "en", "target": "de"}
+
+# A translator that takes two seconds a batch, served by the same code as the real one.
+SLOW_SERVER = """
+import time
+from api import app
+from api.settings import load_settings
+from tests.api.fakes import FakeTranslator
+
+class SlowTranslator(FakeTranslator):
+    def translate_many(self, requests, *, options=None, cancelled=None):
+        print("at it", flush=True)
+        time.sleep(2)
+        return super().translate_many(requests, options=options, cancelled=cancelled)
+
+app.load_translator = lambda settings: SlowTranslator()
+app.serve(load_settings())
+"""
+
+pytestmark = pytest.mark.integration
+
+needs_model = pytest.mark.skipif(
+    not pretrained_models(),
+    reason="translator/pretrained holds no model: train configs/everyday-en-de.toml and export it there",
+)
+
+
+class Server:
+    """A running process that said where it answers."""
+
+    def __init__(self, process: subprocess.Popen[str], address: str, curl: str) -> None:
+        self.process, self.curl = process, curl
+        self.client = httpx.Client(base_url=address, timeout=60)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def running(*command: str, **environment: str) -> Iterator[Server]:
+    """Starts a server on a free port and waits for the lines that it prints."""
+    settings = {"CAROUSEL_PORT": "0", "CAROUSEL_HOST": "127.0.0.1", "OMP_NUM_THREADS": "1", **environment}
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output = _read_until(process, "curl ")
+        address = re.search(r"Carousel answers at (http://\S+);", output)
+        assert address is not None, output
+        yield Server(process, address[1], output.splitlines()[-1].strip())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _read_until(process: subprocess.Popen[str], wanted: str) -> str:
+    """Returns what the process printed up to the line that begins with `wanted`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    with ThreadPoolExecutor(1) as reader:
+        while not lines or not lines[-1].lstrip().startswith(wanted):
+            line = reader.submit(process.stdout.readline).result(timeout=START_SECONDS)
+            if not line:
+                pytest.fail("the server ended before it answered:\n" + "".join(lines))
+            lines.append(line)
+    return "".join(lines)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running("-m", "carousel", "serve") as started:
+        yield started
+
+
+@needs_model
+class TestDefaultModel:
+    def test_json(self, server: Server) -> None:
+        translated = server.client.post("/translate", json=STATION).json()["translatedText"]
+        assert "Bahnhof" in translated
+
+    def test_form_and_query_answer_like_json(self, server: Server) -> None:
+        post = server.client.post
+        responses = [post("/translate", data=STATION), post("/translate", params=STATION)]
+        expected = post("/translate", json=STATION).json()
+        assert [response.json() for response in responses] == [expected] * 2
+
+    def test_array_in_order_with_structure(self, server: Server) -> None:
+        texts = ["Good morning!", "", "Where is Anna?\n\nShe is at home.\n", "😀 123"]
+        translated = server.client.post("/translate", json={**STATION, "q": texts}).json()["translatedText"]
+        assert [bool(text) for text in translated] == [True, False, True, True]
+        assert re.fullmatch(r"\S[^\n]*\n\n\S[^\n]*\n", translated[2])
+        assert translated[3] == texts[3]
+
+    def test_neighbours_do_not_change_an_answer(self, server: Server) -> None:
+        texts = ["I am hungry.", "Where is Anna?", "Good night.", "The book is on the table.", "How are you?"]
+        requests = [{**STATION, "q": text} for text in texts * 3]
+        alone = [server.client.post("/translate", json=request).json() for request in requests[: len(texts)]]
+        with ThreadPoolExecutor(len(requests)) as clients:
+            together = list(
+                clients.map(lambda body: server.client.post("/translate", json=body).json(), requests)
+            )
+        assert together == alone * 3
+
+    def test_both_directions_are_listed_and_served(self, server: Server) -> None:
+        languages = {
+            language["code"]: language["targets"] for language in server.client.get("/languages").json()
+        }
+        assert languages == {"de": ["de", "en"], "en": ["de", "en"]}
+        back = server.client.post(
+            "/translate", json={"q": "Wo ist der Bahnhof?", "source": "de", "target": "en"}
+        )
+        assert "station" in back.json()["translatedText"].lower()
+
+    def test_health_docs_and_page(self, server: Server) -> None:
+        assert server.client.get("/health").json() == {"status": "ok"}
+        assert server.client.get("/docs").status_code == server.client.get("/").status_code == 200
+
+    def test_the_printed_command_works(self, server: Server) -> None:
+        body = re.search(r"-d '([^']+)' -H 'Content-Type: application/json' (\S+)$", server.curl)
+        assert body is not None
+        response = server.client.post(body[2], content=body[1], headers={"Content-Type": "application/json"})
+        assert response.json()["translatedText"]
+
+    def test_a_hundred_thousand_characters_are_translated_whole(self, server: Server) -> None:
+        text = "".join(f"Where is room {i}?\n" for i in range(6000))[:100_000]
+        response = httpx.post(f"{server.client.base_url}/translate", json={**STATION, "q": text}, timeout=150)
+        assert response.status_code == 200
+        assert response.json()["translatedText"].count("\n") == text.count("\n")
+
+
+@pytest.fixture(scope="module")
+def untaught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of random weights: it says nonsense, by the real code from end to end."""
+    sentences = [
+        f"The {thing} is {where}." for thing in ("book", "house", "tree") for where in ("here", "far", "new")
+    ]
+    tokenizer = Tokenizer.from_bytes(learn_tokenizer(sentences, vocab_size=26, languages=["de", "en"]))
+    sizes = ModelConfig(vocab_size=26, embedding_size=8, encoder_size=8, decoder_size=16, decoder_layers=1)
+    manifest = Manifest(
+        name="untaught", model=sizes, languages=("de", "en"), directions=(("de", "en"), ("en", "de"))
+    )
+    folder = tmp_path_factory.mktemp("models") / "untaught"
+    save_checkpoint(
+        folder, Checkpoint(manifest, TranslationModel(**asdict(sizes)), tokenizer), card="# Untaught\n"
+    )
+    return folder
+
+
+class TestRealTranslator:
+    def test_neighbours_do_not_change_an_answer(self, untaught: Path) -> None:
+        texts = [
+            "The book is here.",
+            "A tree.",
+            "The house is far.\n\nThe tree is new.",
+            "new " * 30,
+            "Is it?",
+        ]
+        bodies = [{**STATION, "q": text} for text in texts]
+        with running("-m", "carousel", "serve", "--model", str(untaught)) as server:
+            alone = [server.client.post("/translate", json=body).json() for body in bodies]
+            with ThreadPoolExecutor(len(bodies) * 3) as clients:
+                together = clients.map(
+                    lambda body: server.client.post("/translate", json=body).json(), bodies * 3
+                )
+                assert list(together) == alone * 3
+
+    def test_a_client_gone_in_mid_request_frees_the_worker(self, untaught: Path) -> None:
+        novel = {**STATION, "q": "The book is far from here. " * 3000}
+        settings = {"CAROUSEL_BEAM_SIZE": "20", "CAROUSEL_MODEL": str(untaught)}
+        with running("-m", "carousel", "serve", **settings) as server:
+            with pytest.raises(httpx.ReadTimeout):
+                server.client.post("/translate", json=novel, timeout=0.5)
+            started = time.perf_counter()
+            assert server.client.post("/translate", json=STATION).status_code == 200
+            assert time.perf_counter() - started < 10  # the novel takes minutes
+
+
+class TestEnd:
+    def test_sigterm_lets_a_request_in_flight_finish_and_exits_with_0(self) -> None:
+        with running("-c", SLOW_SERVER) as server, ThreadPoolExecutor(1) as client:
+            answer = client.submit(server.client.post, "/translate", json=STATION)
+            _read_until(server.process, "at it")
+            assert server.stop() == 0
+            assert answer.result().json() == {"translatedText": "<de>Where is the train station?"}
+
+    def test_what_is_not_done_in_time_is_cancelled_and_still_exits_with_0(self) -> None:
+        with (
+            running("-c", SLOW_SERVER, CAROUSEL_SHUTDOWN_SECONDS="1") as server,
+            ThreadPoolExecutor(1) as client,
+        ):
+            answer = client.submit(server.client.post, "/translate", json=STATION)
+            _read_until(server.process, "at it")
+            assert server.stop() == 0
+            assert answer.exception() is not None or answer.result().status_code >= 500
+
+    def test_an_idle_server_stops_at_once(self) -> None:
+        with running("-c", SLOW_SERVER) as server:
+            assert server.stop() == 0
+
+
+def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "carousel", "serve", "--port", "0", "--model", str(tmp_path / "none")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_SECONDS,
+    )
+    assert ended.returncode == 2
+    assert re.fullmatch(r"carousel: There is no checkpoint .*\n", ended.stderr)
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    with running("-c", SLOW_SERVER) as server:
+        port = str(server.client.base_url.port)
+        with (
+            pytest.raises(pytest.fail.Exception, match="address already in use"),
+            running("-c", SLOW_SERVER, CAROUSEL_PORT=port),
+        ):
+            pytest.fail("a second server on the same port")
