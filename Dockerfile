@@ -10,24 +10,26 @@ WORKDIR /source
 RUN python -m venv /opt/carousel
 
 # The requirements first: this layer is built again only when they change, not when the code does.
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt ./
 COPY carousel/__init__.py carousel/__init__.py
-RUN /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve]'
+RUN touch README.md LICENSE \
+ && /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve]'
+COPY README.md LICENSE ./
 COPY carousel carousel
 COPY translator translator
 COPY api api
 RUN /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
 
-# Only what runs: no headers, no test programs of torch, no pip. One translation then proves that it is all there, and
-# leaves bytecode for exactly the modules that serving imports, so that a read-only container starts quickly.
+# Only what runs: no headers, no test programs, no pip. Then the service is imported and one sentence translated: that
+# proves that all is there, and leaves bytecode for what serving uses, so that a read-only container starts quickly.
 RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
- && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share "$site"/torch/bin/*test* "$site"/torch/bin/protoc* \
- && find "$site"/torch -name '*.a' -delete \
- && find "$site" -type d -name tests -not -path '*/torch/*' -prune -exec rm -rf {} + \
+ && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share \
+ && find "$site"/torch/bin -type f ! -name torch_shm_manager -delete \
+ && find "$site" -name tests -type d -not -path '*/torch/*' -prune -exec rm -rf {} + \
  && /opt/carousel/bin/pip uninstall --quiet --yes pip setuptools \
- && find /opt/carousel -name __pycache__ -prune -exec rm -rf {} + \
+ && find /opt/carousel -name __pycache__ -type d -prune -exec rm -rf {} + \
  && cd /tmp \
- && /opt/carousel/bin/python -c 'import api.app, uvicorn' \
+ && /opt/carousel/bin/python -c 'import api.app, api.server; api.app.create_app()' \
  && echo 'Where is the train station?' | /opt/carousel/bin/carousel translate --from en --to de
 
 FROM ${BASE_IMAGE}

@@ -110,7 +110,7 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
         400: "The request cannot be served as it is.",
         413: "The body is larger than the server reads.",
         500: "The server failed.",
-        503: "Too much is waiting; `Retry-After` says when to try again.",
+        503: "It cannot be served now; `Retry-After` says when to try again.",
         504: "The translation did not end within the deadline.",
     }
     return {status: {"model": ErrorResponse, "description": meanings[status]} for status in statuses}

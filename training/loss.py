@@ -9,7 +9,7 @@ multiplied back while it is still in the cache; memory and traffic no longer gro
 Source: Szegedy et al. 2016, section 7 (label smoothing).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         readout: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -74,9 +74,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return smoothed, likelihood
 
     @staticmethod
-    def backward(  
-        ctx: torch.autograd.function.FunctionCtx, grad_output: Tensor, _: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Scales the gradients made in the forward pass."""
         grad_readout, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_output.to(grad_weight.dtype)

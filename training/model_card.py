@@ -2,6 +2,7 @@
 
 from translator.checkpoint import Manifest
 
+SEPARATOR_IN_CELL = r"\|"  # a bare one, of which signatures are full, would end the table's cell
 
 def model_card(manifest: Manifest) -> str:
     """Returns the card as Markdown."""
@@ -49,7 +50,7 @@ def _scores(manifest: Manifest) -> list[str]:
         return []
     rows = [
         f"| {score.test_set} | {score.source} to {score.target} | {score.metric} | {score.value:.2f} "
-        f"| `{score.signature}` |"
+        f"| `{score.signature.replace('|', SEPARATOR_IN_CELL)}` |"
         for score in manifest.scores
     ]
     head = ["| test set | direction | metric | score | signature |", "|---|---|---|---|---|"]

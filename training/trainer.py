@@ -7,12 +7,10 @@ with the weights, so a run that was killed anywhere and resumed equals one that 
 
 import copy
 import logging
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,7 +21,9 @@ from training.batching import Examples, plan_epoch
 from training.config import ExperimentConfig
 from training.dataset import Dataset
 from training.distributed import Workers
+from training.interruption import stop_request
 from training.loss import token_loss
+from training.optimizer import choose_precision, make_optimizer
 from training.schedule import learning_rate
 from training.state import Progress, load_state, restore_random, save_state
 from training.validation import HeldOut, Validation, validate
@@ -34,6 +34,16 @@ from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
+
+LOG_EVERY = 50
+
+
+class UpdateReport(NamedTuple):
+    """One update: mean loss of this worker's tokens in nats, target tokens of all workers, wall seconds."""
+
+    loss: float
+    tokens: int
+    seconds: float
 
 
 class Trainer:
@@ -71,9 +81,10 @@ class Trainer:
         torch.manual_seed(self.options.seed)
         self.model = TranslationModel.from_config(manifest.model).to(workers.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = _optimizer(self.model, config)
+        self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint)
-        self.precision = _precision(self.options.precision, workers.device)
+        self.meter = Meter()
+        self.precision = choose_precision(self.options.precision, workers.device)
         torch.manual_seed(self.options.seed)
 
     def resume(self) -> None:
@@ -102,41 +113,53 @@ class Trainer:
         logger.info("precision %s, device %s, %d worker(s)", self.precision, self.workers.device, self.workers.size)
         hidden = None if self.workers.leads else True  # None: shown on a terminal only
         bar = tqdm(total=self.options.max_steps, initial=self.progress.step, unit="step", disable=hidden)
-        folder = str(self.config.output / "tensorboard")
-        writer = SummaryWriter(folder, purge_step=self.progress.step) if self.workers.leads else None
-        meter = _Meter()
-        with bar, _stop_signal() as stop:
-            for batches in self._updates():
-                started = time.monotonic()
-                loss, tokens = self._update(batches)
-                meter.add(loss, tokens, time.monotonic() - started)
-                self.progress.seconds += time.monotonic() - started
+        with bar, stop_request() as stop, self._writer() as writer:
+            for batches in self.updates():
+                with self._stopwatch():
+                    report = self.update(batches)
+                self.meter.add(report)
                 bar.update()
-                bar.set_postfix_str(f"loss {meter.loss:.3f}, {meter.rate:,.0f} target tokens/s", refresh=False)
-                step = self.progress.step
-                if writer and step % 50 == 0:
-                    self._log(
-                        writer,
-                        {"loss/train": meter.loss, "tokens_per_second": meter.rate, "learning_rate": self._rate()},
-                    )
-                if step % self.config.validation.every_steps == 0 or step == self.options.max_steps:
-                    validation_started = time.monotonic()
-                    self._validate(writer, meter)
-                    self.progress.seconds += time.monotonic() - validation_started
+                bar.set_postfix_str(
+                    f"loss {self.meter.loss:.3f}, {self.meter.rate:,.0f} target tokens/s", refresh=False
+                )
+                if self.progress.step % LOG_EVERY == 0:
+                    self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
+                if self._is_time_to_validate():
+                    with self._stopwatch():
+                        self._validate(writer)
                     self._save()
-                if self.workers.agree(stop.is_set):
-                    logger.info("stopped by a signal at step %d; go on with --resume", step)
+                if self.workers.agree(stop.made):
+                    logger.info("stopped by a signal at step %d; go on with --resume", self.progress.step)
                     self._save()
                     break
-                patience = self.config.validation.patience
-                if patience and self.workers.broadcast(self.progress.stale) >= patience:
-                    logger.info("no better BLEU in %d validations: stopped at step %d", patience, step)
+                if self._has_lost_patience():
+                    logger.info("stopped at step %d: no better BLEU for too long", self.progress.step)
                     break
-        if writer:
-            writer.close()
         return self.progress
 
-    def _updates(self) -> Iterator[list[Examples]]:
+    def _is_time_to_validate(self) -> bool:
+        step = self.progress.step
+        return step % self.config.validation.every_steps == 0 or step == self.options.max_steps
+
+    def _has_lost_patience(self) -> bool:
+        patience = self.config.validation.patience
+        return bool(patience) and self.workers.broadcast(self.progress.stale) >= patience
+
+    @contextmanager
+    def _stopwatch(self) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.progress.seconds += time.monotonic() - started
+
+    @contextmanager
+    def _writer(self) -> Iterator[SummaryWriter | None]:
+        if not self.workers.leads:
+            yield None
+            return
+        with SummaryWriter(str(self.config.output / "tensorboard"), purge_step=self.progress.step) as writer:
+            yield writer
+
+    def updates(self) -> Iterator[list[Examples]]:
         """Yields each update's batches from where the run is; every worker sees all of them."""
         share = self.options.accumulate * self.workers.size
         while self.progress.step < self.options.max_steps:
@@ -151,8 +174,9 @@ class Trainer:
                 yield batches
             self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
 
-    def _update(self, batches: list[Examples]) -> tuple[float, int]:
-        """Makes one update; returns the mean loss of this worker's tokens and the tokens of all."""
+    def update(self, batches: list[Examples]) -> "UpdateReport":
+        """Makes one update from the batches of all workers."""
+        started = time.monotonic()
         self.model.train()
         # Every worker drops other units: worker 0 what a single process would, from the generator that is saved with
         # the state; the others from one made anew for every update, so that they need none saved.
@@ -178,7 +202,7 @@ class Trainer:
             tokens += int(output.lengths.sum())
         self.progress.step += 1
         self._apply_gradients()
-        return loss / max(1, tokens), total_tokens
+        return UpdateReport(loss / max(1, tokens), total_tokens, time.monotonic() - started)
 
     def _apply_gradients(self) -> None:
         self.workers.add_gradients(self.model.parameters())
@@ -214,7 +238,7 @@ class Trainer:
         drop[:, 0] = False
         return padded._replace(ids=padded.ids.masked_fill(drop, self.tokenizer.unk_id))
 
-    def _validate(self, writer: SummaryWriter | None, meter: "_Meter") -> None:
+    def _validate(self, writer: SummaryWriter | None) -> None:
         if not self.workers.leads:
             return
         found: Validation = validate(self.average, self.tokenizer, self.held_out, self.config.validation.decoding)
@@ -222,10 +246,9 @@ class Trainer:
         scores = ", ".join(f"{name} {score:.2f}" for name, score in found.bleu.items())
         logger.info(
             "step %d, epoch %d, %.0f s: train loss %.3f, %.0f target tokens/s, dev loss %.3f, BLEU %s",
-            progress.step, progress.epoch, progress.seconds, meter.loss, meter.rate, found.loss, scores,
+            progress.step, progress.epoch, progress.seconds, self.meter.loss, self.meter.rate, found.loss, scores,
         )  # fmt: skip
-        if writer:
-            self._log(writer, {"loss/dev": found.loss} | {f"bleu/{name}": score for name, score in found.bleu.items()})
+        self._log(writer, {"loss/dev": found.loss} | {f"bleu/{name}": score for name, score in found.bleu.items()})
         progress.stale += 1
         if found.mean_bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step, progress.stale = found.mean_bleu, progress.step, 0
@@ -253,66 +276,28 @@ class Trainer:
             moments=moments,
         )
 
-    def _log(self, writer: SummaryWriter, values: dict[str, float]) -> None:
+    def _log(self, writer: SummaryWriter | None, values: dict[str, float]) -> None:
+        if writer is None:
+            return
         for name, value in values.items():
             writer.add_scalar(name, value, self.progress.step)
 
 
-class _Meter:
+class Meter:
     """Running means of loss and speed, over about the last fifty updates."""
 
     def __init__(self) -> None:
+        """Begins with nothing."""
         self.loss = self.rate = 0.0
         self._count = 0
 
-    def add(self, loss: float, tokens: int, seconds: float) -> None:
+    def add(self, report: UpdateReport) -> None:
+        """Takes one update in."""
         self._count += 1
         share = max(0.02, 1 / self._count)
-        self.loss += share * (loss - self.loss)
-        self.rate += share * (tokens / seconds - self.rate)
+        self.loss += share * (report.loss - self.loss)
+        self.rate += share * (report.tokens / report.seconds - self.rate)
 
-
-class _Flag:
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self, number: int, frame: FrameType | None) -> None:
-        self.is_set = True
-
-
-@contextmanager
-def _stop_signal() -> Iterator[_Flag]:
-    """Turns SIGINT and SIGTERM into a flag while a run goes on."""
-    flag = _Flag()
-    before: dict[signal.Signals, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, flag.set)
-    except ValueError:  # not in the main thread: signals are somebody else's
-        pass
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _optimizer(model: TranslationModel, config: ExperimentConfig) -> torch.optim.AdamW:
-    """AdamW; decay pulls on matrices only, never on biases (Loshchilov & Hutter 2019, section 2)."""
-    options = config.training
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-9, fused=True
-    )
-
-
-def _precision(wanted: str, device: torch.device) -> str:
-    """Returns "bfloat16" or "float32"; "auto" takes bfloat16 where the processor multiplies it natively."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return "bfloat16" if native or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)() else "float32"
+    def values(self) -> dict[str, float]:
+        """Returns what is worth a curve."""
+        return {"loss/train": self.loss, "tokens_per_second": self.rate}

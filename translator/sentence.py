@@ -64,7 +64,11 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
 
 
 def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenizer: Tokenizer) -> TargetSentence:
-    """Turns a hypothesis into text; an unknown piece becomes the source word it looked at (Luong et al. 2015b, 3.3)."""
+    """Turns a hypothesis into text.
+
+    An unknown piece becomes what it looked at (Luong et al. 2015b, 3.3): the same characters if that is an unknown
+    piece too, which may be a letter in the middle of a name, else the whole source word.
+    """
     source_words = words(sentence.text)
     copies = _copies(sentence, source_words, hypothesis)
     decoded = tokenizer.decode(hypothesis.token_ids, unknown=copies)
@@ -91,15 +95,17 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
 
 
 def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:
-    """For each target id that is unknown, the source word its attention rests on; "" for the others."""
+    """For each target id that is unknown, the source characters its attention rests on; "" for the others."""
     copies = []
     for position, token_id in enumerate(hypothesis.token_ids):
         copy = ""
         if token_id == Tokenizer.unk_id:
             looked_at = int(hypothesis.attention_weights[position].argmax())
             start, end = sentence.spans[looked_at]
-            touched = [span for span in source_words if span[0] < end and start < span[1]]
-            copy = sentence.text[touched[0][0] : touched[-1][1]] if touched else ""
+            if sentence.ids[looked_at] != Tokenizer.unk_id:
+                touched = [span for span in source_words if span[0] < end and start < span[1]]
+                start, end = (touched[0][0], touched[-1][1]) if touched else (start, start)
+            copy = sentence.text[start:end].strip()
         copies.append(copy)
     return copies
 

@@ -73,7 +73,7 @@ try {
   description = await (await fetch("openapi.json")).json();
   const operations = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, details]) => operation(path, method, details)));
-  document.getElementById("operations").replaceChildren(make("p", ...description.info.description.split("\n")), ...operations);
+  document.getElementById("operations").replaceChildren(make("p", ...description.info.description.split("\n\n")), ...operations);
 } catch (reason) {
   document.getElementById("error").textContent = `openapi.json could not be read: ${reason.message}`;
 }

@@ -45,6 +45,7 @@ function busy(yes) {
 
 async function translate() {
   running?.abort();
+  running = null;
   error.textContent = "";
   if (text.value.trim() === "") {
     busy(false);

@@ -24,7 +24,8 @@ class FakeTranslator:
     directions = DIRECTIONS
     manifest = FakeManifest()
 
-    def __init__(self, failures: dict[str, Exception] | None = None) -> None:
+    def __init__(self, failures: dict[str, Exception] | None = None, *, deaf: bool = False) -> None:
+        self.deaf = deaf  # to `cancelled`
         self.failures = failures or {}
         self.batches: list[list[str]] = []
         self.options: list[DecodingOptions | None] = []
@@ -54,7 +55,7 @@ class FakeTranslator:
         self.threads.add(threading.current_thread().name)
         self.begun.set()
         for _ in range(HELD_SECONDS * 200):
-            if cancelled is not None and cancelled():
+            if cancelled is not None and cancelled() and not self.deaf:
                 self.stopped.append(texts)
                 raise CancelledError("Nobody waits for this batch.")
             if self._open.wait(0.005):

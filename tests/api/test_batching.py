@@ -105,20 +105,25 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(translator: FakeT
         assert await asyncio.gather(*answers) == [["<de>in hand"], ["<de>12345678"]]
 
 
-async def test_a_request_that_waits_past_its_deadline_is_refused_and_not_decoded(
-    translator: FakeTranslator,
-) -> None:
-    async with batcher(translator, deadline_seconds=0.05, max_batch_texts=1) as made:
+async def test_a_request_that_waits_past_its_deadline_is_refused_and_not_decoded() -> None:
+    translator = FakeTranslator(deaf=True)  # goes on after the first request's own deadline
+    async with batcher(translator, deadline_seconds=0.3) as made:
         translator.hold()
         first = ask(made, "first")
         await until_begun(translator)
-        with pytest.raises(BusyError, match=r"still waiting for its turn after 0\.05 seconds"):
+        with pytest.raises(BusyError, match=r"still waiting for its turn after 0\.3 seconds"):
             await ask(made, "second")
-        with pytest.raises(DeadlineError, match=r"took longer than the 0\.05 seconds"):
-            await first
-        await until(translator.stopped)
         assert made.waiting_characters == 0
+        await asyncio.wait([first])
     assert translator.batches == [["first"]]
+
+
+async def test_a_translation_that_misses_its_deadline_is_stopped(translator: FakeTranslator) -> None:
+    async with batcher(translator, deadline_seconds=0.3) as made:
+        translator.hold()
+        with pytest.raises(DeadlineError, match=r"took longer than the 0\.3 seconds"):
+            await ask(made, "first")
+        await until(translator.stopped)
 
 
 async def test_a_client_that_leaves_the_queue_is_never_decoded(translator: FakeTranslator) -> None:

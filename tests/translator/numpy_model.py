@@ -40,9 +40,7 @@ class Cell:
         self.size = len(self.bias[0])
 
     def step(self, x: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
-        i, f, g, o = (
-            w @ x + u @ hidden + b for w, u, b in zip(self.of_input, self.of_hidden, self.bias, strict=True)
-        )
+        i, f, g, o = (w @ x + u @ hidden + b for w, u, b in zip(self.of_input, self.of_hidden, self.bias, strict=True))
         input_gate, forget_gate, output_gate = sigmoid(i), sigmoid(f), sigmoid(o)
         cell = forget_gate * cell + input_gate * np.tanh(g)
         return output_gate * np.tanh(cell), cell

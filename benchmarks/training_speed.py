@@ -1,0 +1,133 @@
+"""Training speed at the reference size R, beside OpenNMT-py's and JoeyNMT's RNN, one after the other in one run.
+
+    python benchmarks/training_speed.py --peers FOLDER --python PEERS_PYTHON --data MULTI30K [--seconds 70] [--rounds 2]
+
+FOLDER holds the peer scripts (`20_onmt.py`, `10_joey.py`), PEERS_PYTHON is the interpreter of the environment they are
+installed into, MULTI30K the folder of the corpus. Size R: embeddings 512, bidirectional encoder layer of 2 x 256,
+decoder of 512 with attention, 8,000 pieces, dropout 0.3, label smoothing 0.1, batches of 1,600 target tokens. Ours has
+a second decoder layer instead of input feeding, so it computes more a token, not less. Rates are real target tokens
+(no padding) a second; the first third of each run is warm-up and is left out.
+"""
+
+import argparse
+import gzip
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from training.config import (
+    CorpusConfig,
+    DirectionFiles,
+    ExperimentConfig,
+    ModelSizes,
+    TokenizerConfig,
+    TrainingConfig,
+    ValidationConfig,
+)
+from training.distributed import workers
+from training.experiment import prepare
+
+RATE = re.compile(r"Tokens per Sec:\s+([\d,]+)|/(\d+) tok/s")
+BATCH_TOKENS = 1600
+VOCABULARY = 8000
+
+
+def main() -> None:
+    """Measures every system `rounds` times and prints medians and ratios."""
+    options = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        _prepare_peers(options, work)
+        rates: dict[str, list[float]] = {}
+        for number in range(options.rounds):
+            for name, measure in (("Carousel", _ours), ("OpenNMT-py RNN", _onmt), ("JoeyNMT RNN", _joey)):
+                rates.setdefault(name, []).append(measure(options, work))
+                print(f"round {number + 1}: {name:15} {rates[name][-1]:7,.0f} target tokens/s", flush=True)
+    ours = statistics.median(rates["Carousel"])
+    for name, measured in rates.items():
+        median = statistics.median(measured)
+        print(f"{name:15} median {median:7,.0f} target tokens/s; Carousel is {ours / median:.2f} times as fast")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=Path, required=True, help="folder of the peer scripts")
+    parser.add_argument("--python", type=Path, required=True, help="interpreter that has the peers installed")
+    parser.add_argument("--data", type=Path, required=True, help="folder of Multi30k")
+    parser.add_argument("--seconds", type=int, default=70, help="of each measurement (70)")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each system (2)")
+    parser.add_argument("--threads", type=int, default=2, help="processor threads (2)")
+    return parser.parse_args()
+
+
+def _prepare_peers(options: argparse.Namespace, work: Path) -> None:
+    """Lays out and segments the corpus as the peer scripts want it."""
+    subprocess.run([options.peers / "00_raw.sh", options.data, work / "raw"], check=True)
+    script = [options.python, options.peers / "00_data.py", work / "raw", work / "data", str(VOCABULARY)]
+    subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
+
+
+def _ours(options: argparse.Namespace, work: Path) -> float:
+    """Trains through the real trainer for so many seconds."""
+    with workers() as company:
+        trainer = prepare(_reference_size(options, work), company)
+    tokens, marks = 0, [(0.0, 0)]
+    started = time.perf_counter()
+    for batches in trainer.updates():
+        tokens += trainer.update(batches).tokens
+        marks.append((time.perf_counter() - started, tokens))
+        if marks[-1][0] > options.seconds:
+            break
+    warm = next(mark for mark in marks if mark[0] > options.seconds / 3)
+    return (marks[-1][1] - warm[1]) / (marks[-1][0] - warm[0])
+
+
+def _reference_size(options: argparse.Namespace, work: Path) -> ExperimentConfig:
+    files = {}
+    for language in ("en", "de"):
+        files[language] = work / f"train.{language}"
+        with gzip.open(options.data / f"train.{language}.gz", "rb") as packed, files[language].open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    held_out = DirectionFiles(
+        source="en", target="de", source_file=options.data / "val.en", target_file=options.data / "val.de"
+    )
+    return ExperimentConfig(
+        name="size-r",
+        output=work / "run",
+        corpora=(CorpusConfig(source="en", target="de", source_file=files["en"], target_file=files["de"]),),
+        tokenizer=TokenizerConfig(vocab_size=VOCABULARY, model_type="bpe", character_coverage=1.0),
+        model=ModelSizes(
+            embedding_size=512, encoder_layers=1, encoder_size=256, decoder_layers=2, decoder_size=512, dropout=0.3
+        ),
+        training=TrainingConfig(max_steps=100_000, batch_tokens=BATCH_TOKENS, threads=options.threads),
+        validation=ValidationConfig(every_steps=100_000, sets=(held_out,)),
+    )
+
+
+def _onmt(options: argparse.Namespace, work: Path) -> float:
+    return _peer(options, work, "20_onmt.py", "--report", "10")
+
+
+def _joey(options: argparse.Namespace, work: Path) -> float:
+    return _peer(options, work, "10_joey.py", "--log-every", "5")
+
+
+def _peer(options: argparse.Namespace, work: Path, script: str, *flags: str) -> float:
+    """Runs a peer's own training for so many seconds and reads the rates it logs."""
+    out = work / f"{script}-{time.monotonic_ns()}"
+    command = [options.python, options.peers / script, "train", "--arch", "rnn", "--data", work / "data", "--out", out]
+    limits = ["--threads", options.threads, "--seconds", options.seconds, "--valid", 100_000, *flags]
+    done = subprocess.run([str(part) for part in (*command, *limits)], capture_output=True, text=True)
+    found = [float((first or second).replace(",", "")) for first, second in RATE.findall(done.stdout + done.stderr)]
+    steady = found[len(found) // 3 :]
+    if not steady:
+        raise SystemExit(f"{script} logged no rate; its last words: {(done.stdout + done.stderr)[-500:]}")
+    return statistics.harmonic_mean(steady)
+
+
+if __name__ == "__main__":
+    main()

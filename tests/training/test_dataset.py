@@ -1,0 +1,97 @@
+"""From clean text to numbered examples: nothing is lost, and special tokens stand where they should."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.training.small_run import SOURCES, TARGETS
+from training.config import CorpusConfig
+from training.corpus import CleaningReport, ParallelText
+from training.dataset import Dataset, DirectedCorpus, build_dataset, source_ids
+from translator.errors import CorpusError
+from translator.tokenizer import Tokenizer
+
+GERMAN, FRENCH = 4, 5
+
+
+def text_of(pairs: list[tuple[str, str]], *, both_directions: bool = False, weight: float = 1.0) -> ParallelText:
+    files = Path("text.en"), Path("text.de")
+    config = CorpusConfig(
+        source="en", target="de", source_file=files[0], target_file=files[1],
+        both_directions=both_directions, weight=weight,
+    )  # fmt: skip
+    return ParallelText(config, pairs, CleaningReport(read=len(pairs)))
+
+
+def corpus_of(language_id: int, *rows: tuple[list[int], list[int]]) -> DirectedCorpus:
+    sources, targets = ([np.array(row[side], dtype=np.int32) for row in rows] for side in (0, 1))
+    return DirectedCorpus(language_id, sources, targets)
+
+
+def test_a_batch_has_its_special_tokens_and_its_padding() -> None:
+    dataset = Dataset([corpus_of(GERMAN, ([10, 11, 12], [20])), corpus_of(FRENCH, ([13], [21, 22]))])
+    batch = dataset.batch(np.array([1, 0]))
+    assert batch.source.ids.tolist() == [[FRENCH, 13, 3, 0, 0], [GERMAN, 10, 11, 12, 3]]
+    assert batch.target_input.ids.tolist() == [[2, 21, 22], [2, 20, 0]]
+    assert batch.target_output.ids.tolist() == [[21, 22, 3], [20, 3, 0]]
+    assert batch.target_output.mask.tolist() == [[True, True, True], [True, True, False]]
+
+
+row = st.tuples(st.lists(st.integers(6, 99), max_size=5), st.lists(st.integers(6, 99), max_size=5))
+
+
+@given(st.lists(st.lists(row, min_size=1, max_size=4), min_size=1, max_size=3), st.randoms())
+def test_any_example_comes_back_with_the_length_the_dataset_told(
+    corpora: list[list[tuple[list[int], list[int]]]], random: object
+) -> None:
+    dataset = Dataset([corpus_of(GERMAN + number, *rows) for number, rows in enumerate(corpora)])
+    expected = [(GERMAN + number, *pair) for number, rows in enumerate(corpora) for pair in rows]
+    assert len(dataset) == len(expected)
+    examples = np.arange(len(dataset))[::-1]
+    batch = dataset.batch(examples)
+    assert batch.source.lengths.tolist() == dataset.source_lengths[examples].tolist()
+    assert batch.target_output.lengths.tolist() == dataset.target_lengths[examples].tolist()
+    for place, (language, source, target) in enumerate(reversed(expected)):
+        assert batch.source.ids[place][batch.source.mask[place]].tolist() == [language, *source, 3]
+        assert batch.target_output.ids[place][batch.target_output.mask[place]].tolist() == [*target, 3]
+
+
+def test_pieces_decode_to_the_text_they_came_from(tokenizer: Tokenizer) -> None:
+    [corpus] = build_dataset([text_of(list(zip(SOURCES, TARGETS, strict=True)))], tokenizer, max_tokens=0).corpora
+    assert corpus.language_id == tokenizer.language_id("de")
+    assert [tokenizer.decode(ids.tolist()).text for ids in corpus.sources] == SOURCES
+    assert [tokenizer.decode(ids.tolist()).text for ids in corpus.targets] == TARGETS
+
+
+def test_both_directions_are_the_same_text_turned_round(tokenizer: Tokenizer) -> None:
+    pairs = list(zip(SOURCES, TARGETS, strict=True))
+    ahead, back = build_dataset([text_of(pairs, both_directions=True, weight=0.5)], tokenizer, max_tokens=0).corpora
+    assert (back.sources, back.targets) == (ahead.targets, ahead.sources)
+    assert [tokenizer.language_id(code) for code in ("de", "en")] == [ahead.language_id, back.language_id]
+    assert ahead.weight == back.weight == 0.5
+
+
+def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:
+    long = "cat " * 50
+    text = text_of([("the cat", "cat the"), (long, "cat"), ("cat", long)])
+    assert len(build_dataset([text], tokenizer, max_tokens=20)) == 1
+    assert str(text.report) == "1 of 3 pairs kept; dropped: too many pieces 2"
+
+
+def test_without_a_limit_nothing_is_dropped_and_nothing_said(tokenizer: Tokenizer) -> None:
+    text = text_of([("cat " * 500, "cat")])
+    assert len(build_dataset([text], tokenizer, max_tokens=0)) == 1
+    assert str(text.report) == "1 of 1 pairs kept"
+
+
+def test_a_corpus_of_which_nothing_is_left_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(CorpusError, match=r"Every pair of text\.en has a side over 1 pieces; raise max_tokens"):
+        build_dataset([text_of([("the cat", "cat the")])], tokenizer, max_tokens=1)
+
+
+def test_the_encoder_reads_language_pieces_eos() -> None:
+    assert source_ids([7, 8], GERMAN).tolist() == [GERMAN, 7, 8, 3]
+    assert source_ids([], GERMAN).tolist() == [GERMAN, 3]

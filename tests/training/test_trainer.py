@@ -1,0 +1,275 @@
+"""Updates against their formulas, and the course of a run: averages, patience, checkpoints, exact resume."""
+
+import copy
+import signal
+from collections.abc import Callable, Iterator
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tests.training.small_run import ALONE, assert_same_run, make_trainer, saved_tensors, small_tokenizer, write_run
+from training.batching import plan_epoch
+from training.config import load_config
+from training.experiment import prepare
+from training.schedule import learning_rate
+from training.trainer import Trainer
+from training.validation import Validation
+from translator.batch import pad
+from translator.checkpoint import load_checkpoint
+from translator.errors import CheckpointError
+from translator.tokenizer import Tokenizer
+
+Weights = dict[str, Tensor]
+
+
+def weights_of(module: torch.nn.Module) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def watch(trainer: Trainer) -> list[tuple[Weights, float, Weights]]:
+    """Fills up, as the run goes on, with each update's gradients, learning rate and resulting weights."""
+    seen: list[tuple[Weights, float, Weights]] = []
+    held: list[Weights] = []
+
+    def before(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        held.append({name: weight.grad.clone() for name, weight in trainer.model.named_parameters()
+                     if weight.grad is not None})  # fmt: skip
+
+    def after(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        seen.append((held.pop(), optimizer.param_groups[0]["lr"], weights_of(trainer.model)))
+
+    trainer.optimizer.register_step_pre_hook(before)
+    trainer.optimizer.register_step_post_hook(after)
+    return seen
+
+
+def first_gradients(folder: Path, **training: Any) -> Weights:
+    trainer = make_trainer(folder, max_steps=1, **training)
+    seen = watch(trainer)
+    trainer.run()
+    return seen[0][0]
+
+
+def norm_of(gradients: Weights) -> float:
+    return sqrt(sum(float(gradient.square().sum()) for gradient in gradients.values()))
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_an_update_follows_the_mean_over_all_tokens_of_its_batches(tmp_path: Path, accumulate: int) -> None:
+    trainer = make_trainer(tmp_path, max_steps=1, accumulate=accumulate, max_gradient_norm=0, label_smoothing=0.2)
+    model = copy.deepcopy(trainer.model)
+    plan = plan_epoch(trainer.dataset, batch_tokens=40, seed=1, epoch=0)
+    examples = np.concatenate(plan[:accumulate])
+    losses, tokens = [], 0
+    for example in examples:  # each alone: no padding
+        batch = trainer.dataset.batch(np.array([example]))
+        logits = model.logits(model(batch.source, batch.target_input).readout)[0]  # [T, V]
+        losses.append(
+            functional.cross_entropy(logits, batch.target_output.ids[0], label_smoothing=0.2, reduction="sum")
+        )
+        tokens += len(logits)
+    torch.autograd.backward(sum(losses[1:], losses[0]) / tokens)
+    seen = watch(trainer)
+    trainer.run()
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(seen[0][0][name], weight.grad, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("longest", [0.01, 0.5])
+def test_long_gradients_are_scaled_down_to_the_limit(tmp_path: Path, longest: float) -> None:
+    whole, clipped = (first_gradients(tmp_path, max_gradient_norm=norm) for norm in (0, longest))
+    assert norm_of(whole) > longest
+    assert norm_of(clipped) == pytest.approx(longest, rel=1e-3)
+    for name, gradient in whole.items():
+        torch.testing.assert_close(clipped[name], gradient * longest / norm_of(whole), rtol=1e-3, atol=1e-6)
+
+
+def test_short_gradients_stay_as_they_are(tmp_path: Path) -> None:
+    whole, clipped = (first_gradients(tmp_path, max_gradient_norm=norm) for norm in (0, 1000.0))
+    assert all(torch.equal(clipped[name], gradient) for name, gradient in whole.items())
+
+
+def test_the_first_step_of_adamw_is_the_sign_of_the_gradient(tmp_path: Path) -> None:
+    """From moments of nought, m / sqrt(v) = g / |g|; decay pulls on matrices only (Loshchilov & Hutter 2019)."""
+    trainer = make_trainer(tmp_path, max_steps=1, weight_decay=0.5)
+    start = weights_of(trainer.model)
+    seen = watch(trainer)
+    trainer.run()
+    [(gradients, rate, found)] = seen
+    for name, gradient in gradients.items():
+        decayed = start[name] * (1 - rate * 0.5) if start[name].dim() > 1 else start[name]
+        torch.testing.assert_close(found[name], decayed - rate * gradient / (gradient.abs() + 1e-9), rtol=0, atol=1e-6)
+
+
+def test_every_update_has_the_rate_of_its_step(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, learning_rate=0.02, warmup_steps=3, decay="linear")
+    seen = watch(trainer)
+    trainer.run()
+    assert [rate for _, rate, _ in seen] == [
+        learning_rate(step, peak=0.02, warmup_steps=3, max_steps=6, decay="linear") for step in range(1, 7)
+    ]
+
+
+def test_the_average_is_the_one_of_its_formula(tmp_path: Path) -> None:
+    """a_n = d_n a_(n-1) + (1 - d_n) w_n with d_n = min(decay, (1 + n) / (10 + n)); 0.3 is overtaken at n = 3."""
+    trainer = make_trainer(tmp_path, average_decay=0.3)
+    expected = weights_of(trainer.model)
+    seen = watch(trainer)
+    trainer.run()
+    for step, (_, _, weights) in enumerate(seen, start=1):
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = {name: decay * expected[name] + (1 - decay) * weights[name] for name in weights}
+    for name, average in trainer.average.state_dict().items():
+        torch.testing.assert_close(average, expected[name])
+
+
+def test_without_an_average_the_weights_themselves_are_taken(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, average_decay=0)
+    trainer.run()
+    weights = trainer.model.state_dict()
+    assert all(torch.equal(average, weights[name]) for name, average in trainer.average.state_dict().items())
+
+
+def test_token_dropout_spares_the_first_token_eos_and_padding(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, token_dropout=0.4)
+    lengths = np.random.default_rng(0).integers(2, 40, size=300)
+    padded = pad([[4, *range(6, 4 + length), Tokenizer.eos_id] for length in lengths], Tokenizer.pad_id)
+    found = trainer._drop_tokens(padded)
+    may_go = padded.mask & (padded.ids != Tokenizer.eos_id)
+    may_go[:, 0] = False
+    dropped = found.ids != padded.ids
+    assert torch.equal(found.ids[~may_go], padded.ids[~may_go])
+    assert (found.ids[dropped] == Tokenizer.unk_id).all()
+    assert float(dropped[may_go].float().mean()) == pytest.approx(0.4, abs=0.03)  # about 6,000 draws
+    assert torch.equal(found.mask, padded.mask)
+
+
+def test_without_token_dropout_the_batch_is_left_alone(tmp_path: Path) -> None:
+    padded = pad([[4, 6, 3]], Tokenizer.pad_id)
+    assert make_trainer(tmp_path)._drop_tokens(padded) is padded
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    found = []
+    for number, seed in enumerate((1, 1, 2)):
+        trainer = make_trainer(tmp_path, name=f"run{number}", seed=seed, model={"dropout": 0.3}, token_dropout=0.2)
+        trainer.run()
+        found.append(trainer.model.embedding.weight)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Weights]]:
+    """Replaces validation by given BLEU scores; what was judged is kept."""
+
+    def script(*scores: float) -> list[Weights]:
+        judged: list[Weights] = []
+
+        def validate(model: torch.nn.Module, *_: object) -> Validation:
+            judged.append(weights_of(model))
+            return Validation(1.0, {"en-de": scores[len(judged) - 1]})
+
+        monkeypatch.setattr("training.trainer.validate", validate)
+        return judged
+
+    return script
+
+
+def test_without_a_better_bleu_patience_runs_out(tmp_path: Path, judge: Callable[..., list[Weights]]) -> None:
+    judged = judge(1.0, 5.0, 3.0, 5.0, 9.0)
+    progress = make_trainer(tmp_path, max_steps=9, validation={"every_steps": 1, "patience": 2}).run()
+    assert (len(judged), progress.step, progress.stale) == (4, 4, 2)
+    assert (progress.best_bleu, progress.best_step) == (5.0, 2)
+
+
+def test_patience_of_nought_never_stops(tmp_path: Path, judge: Callable[..., list[Weights]]) -> None:
+    judge(5.0, 4.0, 3.0, 2.0, 1.0)
+    assert make_trainer(tmp_path, max_steps=5, validation={"every_steps": 1}).run().step == 5
+
+
+def test_the_best_and_the_last_average_are_kept(tmp_path: Path, judge: Callable[..., list[Weights]]) -> None:
+    judged = judge(1.0, 5.0, 3.0)
+    make_trainer(tmp_path, max_steps=5, validation={"every_steps": 2}).run()  # after 2, 4, and 5 as the end
+    for name, expected in (("best", judged[1]), ("last", judged[2])):
+        found = load_checkpoint(tmp_path / "small" / name).model.state_dict()
+        assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+INTERRUPTED: dict[str, Any] = {
+    "model": {"dropout": 0.3},
+    "validation": {"every_steps": 3, "sentences": 4},
+    "token_dropout": 0.2,
+    "accumulate": 2,
+    "max_steps": 8,
+}
+
+
+def run_until(path: Path, *, stop_at: int | None, resume: bool) -> Trainer:
+    """Runs an experiment; a SIGTERM comes in the middle of update `stop_at`."""
+    trainer = prepare(load_config(path), ALONE)
+    if resume:
+        trainer.resume()
+
+    def stop(*_: object) -> None:
+        if trainer.progress.step == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+
+    trainer.optimizer.register_step_post_hook(stop)
+    trainer.run()
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    trainer = run_until(write_run(folder, **INTERRUPTED), stop_at=None, resume=False)
+    assert trainer.progress.epoch >= 2, "the run must cross the border of an epoch"
+    yield folder / "small"
+
+
+@pytest.mark.parametrize("stops", [[1], [2], [3], [4], [5], [7], [2, 3, 6]], ids=lambda stops: f"after {stops}")
+def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
+    tmp_path: Path, uninterrupted: Path, stops: list[int]
+) -> None:
+    path = write_run(tmp_path, **INTERRUPTED)
+    for number, stop_at in enumerate([*stops, None]):
+        torch.manual_seed(99)  # whatever the process did before
+        trainer = run_until(path, stop_at=stop_at, resume=number > 0)
+        assert trainer.progress.step == stop_at or INTERRUPTED["max_steps"]
+    assert_same_run(tmp_path / "small", uninterrupted)
+
+
+def test_with_bfloat16_too(tmp_path: Path) -> None:
+    runs = []
+    for name, stops in (("whole", [None]), ("parts", [3, None])):
+        path = write_run(tmp_path, name=name, **INTERRUPTED, precision="bfloat16")
+        for number, stop_at in enumerate(stops):
+            run_until(path, stop_at=stop_at, resume=number > 0)
+        runs.append(saved_tensors(tmp_path / name))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_a_signal_handler_of_before_is_put_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run_until(write_run(tmp_path), stop_at=1, resume=False)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_state_of_another_experiment_is_refused(tmp_path: Path) -> None:
+    run_until(write_run(tmp_path), stop_at=2, resume=False)
+    with pytest.raises(CheckpointError, match=r"small belongs to another configuration or corpus; undo the change"):
+        make_trainer(tmp_path, learning_rate=0.02).resume()
+
+
+def test_the_tokenizer_of_a_run_is_always_the_same(tmp_path: Path) -> None:
+    trainers = [make_trainer(tmp_path) for _ in range(2)]
+    models = {trainer.tokenizer.to_bytes() for trainer in trainers}
+    assert len(models) == 1
+    assert small_tokenizer().languages == trainers[0].tokenizer.languages

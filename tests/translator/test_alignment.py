@@ -1,0 +1,89 @@
+"""Word alignment: read off attention whose answer is plain, and sound for any attention."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translator.alignment import SECOND_LINK, AlignedWords, Side, align_words
+
+# "<2de> das Haus steht ." from "the house stands .", one piece a word; special tokens have empty spans.
+SOURCE = Side([(0, 0), (0, 3), (3, 9), (9, 16), (16, 17), (17, 17)], [(0, 3), (4, 9), (10, 16), (16, 17)])
+TARGET = Side([(0, 3), (3, 8), (8, 14), (14, 15), (15, 15)], [(0, 3), (4, 8), (9, 14), (14, 15)])
+
+
+def links(rows: list[list[float]], source: Side = SOURCE, target: Side = TARGET) -> list[AlignedWords]:
+    return align_words(torch.tensor(rows), source, target)
+
+
+def test_one_piece_a_word_and_one_look_a_piece_is_read_as_it_stands() -> None:
+    looks = torch.eye(6)[[1, 2, 3, 4, 5]].tolist()
+    expected = [AlignedWords(*source, *target, 1.0) for source, target in zip(SOURCE.words, TARGET.words, strict=True)]
+    assert links(looks) == expected
+
+
+def test_words_may_cross() -> None:
+    looks = torch.eye(6)[[2, 1, 4, 3, 5]].tolist()
+    assert [(link.target_start, link.source_start) for link in links(looks)] == [(0, 4), (4, 0), (9, 16), (14, 10)]
+
+
+def test_pieces_of_a_source_word_are_summed_and_of_a_target_word_averaged() -> None:
+    source = Side([(0, 0), (0, 2), (2, 4), (4, 7), (7, 7)], [(0, 4), (5, 7)])  # "ho·me ·no"
+    target = Side([(0, 3), (3, 5), (5, 5)], [(0, 5)])
+    rows = [[0.0, 0.5, 0.3, 0.1, 0.1], [0.2, 0.1, 0.4, 0.3, 0.0], [0.0, 0.0, 0.0, 1.0, 0.0]]
+    assert links(rows, source, target) == [AlignedWords(0, 4, 0, 5, 0.65)]  # ((.5 + .3) + (.1 + .4)) / 2
+
+
+def test_a_second_source_word_is_linked_if_its_share_is_large() -> None:
+    source = Side([(0, 1), (1, 3), (3, 5)], [(0, 1), (2, 3), (4, 5)])
+    target = Side([(0, 1)], [(0, 1)])
+    large, small = SECOND_LINK + 0.01, SECOND_LINK - 0.01
+    for second, count in ((large, 2), (small, 1)):
+        found = links([[0.5, second, 0.5 - second]], source, target)
+        assert [link.source_start for link in found] == [0, 2][:count]
+
+
+def test_a_word_that_looked_at_no_word_is_linked_to_none() -> None:
+    source = Side([(0, 0), (0, 1), (1, 3), (3, 3)], [(0, 1), (2, 3)])
+    target = Side([(0, 1)], [(0, 1)])
+    assert links([[0.5, 0.3, 0.1, 0.1]], source, target) == []  # 0.6 rests on the language token and eos
+    assert len(links([[0.2, 0.34, 0.33, 0.13]], source, target)) == 1  # 0.33 does, and one word has more
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        pytest.param(Side([(0, 0)], []), Side([(0, 1)], [(0, 1)]), id="no source word"),
+        pytest.param(Side([(0, 1)], [(0, 1)]), Side([(0, 0)], []), id="no target word"),
+    ],
+)
+def test_without_words_there_are_no_links(source: Side, target: Side) -> None:
+    assert links([[1.0]], source, target) == []
+
+
+def test_a_piece_belongs_to_the_words_it_shares_a_character_with() -> None:
+    side = Side([(0, 0), (0, 2), (2, 4), (4, 4)], [(0, 1), (1, 3), (3, 4)])
+    assert side.membership().tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0]]
+
+
+@st.composite
+def sides(draw: st.DrawFn) -> Side:
+    """Pieces that tile a text, empty ones among them, and words with gaps between them."""
+    lengths = draw(st.lists(st.integers(0, 4), min_size=1, max_size=8))
+    ends = torch.tensor(lengths).cumsum(0).tolist()
+    cuts = sorted(draw(st.sets(st.integers(0, ends[-1]), max_size=6)))
+    words = [(a, b - draw(st.integers(0, b - a - 1))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return Side(list(zip([0, *ends], ends, strict=False)), words)
+
+
+@settings(deadline=None)
+@given(sides(), sides(), st.integers(0, 10**6), st.sampled_from([0.1, 1.0, 10.0]))
+def test_links_are_sound_and_sorted_for_any_attention(source: Side, target: Side, seed: int, loudness: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    logits = torch.randn(len(target.pieces), len(source.pieces), generator=random) * loudness
+    found = align_words(logits.softmax(dim=-1), source, target)
+    assert all((link.source_start, link.source_end) in source.words for link in found)
+    assert all((link.target_start, link.target_end) in target.words for link in found)
+    assert all(0 <= link.weight <= 1 for link in found)
+    order = [(link.target_start, link.source_start) for link in found]
+    assert order == sorted(set(order))

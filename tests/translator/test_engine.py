@@ -1,0 +1,167 @@
+"""The engine: one token at a time, it says what the training graph and the plain model say."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.translator import numpy_model
+from tests.translator.conftest import make_model
+from translator.batch import pad
+from translator.engine import DecodingEngine, DecodingSession, _lstm_step, _pack
+
+PAD, BOS, EOS = 0, 2, 3
+ENGINE = DecodingEngine(make_model(13), pad_id=PAD)
+SOURCES = [[9, 5, 21, 7, EOS], [8, EOS], [4, 4, 17, EOS]]
+ids = st.integers(4, 23)
+sources = st.lists(st.lists(ids, min_size=1, max_size=7), min_size=1, max_size=4)
+
+
+def follow(session: DecodingSession, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Steps all rows along targets of one length: log-probabilities [N, T, V] and attention [N, T, S]."""
+    steps = [session.step(column) for column in torch.tensor(targets).t()]
+    return torch.stack([step.log_probs for step in steps], 1), torch.stack(
+        [step.attention_weights for step in steps], 1
+    )
+
+
+def teacher_forced(source: Sequence[int], target: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """What the training graph says after each token: [T, V] and [T, S]."""
+    output = ENGINE.model(pad([source], PAD), pad([target], PAD))
+    return ENGINE.model.logits(output.readout).log_softmax(dim=-1)[0], output.attention_weights[0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 6), st.integers(0, 10**6))
+def test_a_step_of_a_layer_is_the_cell_of_the_equations(inputs: int, hidden: int, rows: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    layer = torch.nn.LSTM(inputs, hidden).requires_grad_(False)
+    x, state, cell = torch.randn(rows, inputs), torch.randn(rows, hidden), torch.randn(rows, hidden)
+    found = _lstm_step(x, state, cell, _pack(layer))
+    plain = numpy_model.Cell(layer)
+    for row in range(rows):
+        expected = plain.step(*(numpy_model.array(part[row]) for part in (x, state, cell)))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one[row].numpy(), other, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(sources, st.integers(1, 3), st.data())
+def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size: int, data: st.DataObject) -> None:
+    rows = len(sources) * beam_size
+    length = data.draw(st.integers(1, 6), label="length")
+    row = st.lists(ids, min_size=length, max_size=length)
+    targets = data.draw(st.lists(row, min_size=rows, max_size=rows), label="targets")
+    session = ENGINE.session()
+    session.admit(sources, beam_size)
+    log_probs, attention = follow(session, targets)
+    for n, target in enumerate(targets):
+        source = sources[n // beam_size]
+        expected, expected_attention = teacher_forced(source, target)
+        torch.testing.assert_close(log_probs[n], expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(attention[n, :, : len(source)], expected_attention, atol=1e-5, rtol=0)
+        assert (attention[n, :, len(source) :] == 0).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_steps_equal_the_plain_model(layers: int) -> None:
+    model = make_model(3, decoder_layers=layers, attention_heads=layers)
+    target = [BOS, 4, 19, 19, 8, 6]
+    session = DecodingEngine(model, pad_id=PAD).session()
+    session.admit([SOURCES[0]], 1)
+    for found, expected in zip(follow(session, [target]), numpy_model.decode(model, SOURCES[0], target), strict=True):
+        np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-5)
+
+
+def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
+    session = ENGINE.session()
+    session.admit(SOURCES[1:2], 2)
+    said = [session.step(torch.tensor([BOS, 5]))]
+    session.admit([SOURCES[0], SOURCES[2]], 2)
+    said.append(session.step(torch.tensor([6, 7, BOS, 8, BOS, 9])))
+    session.keep(torch.tensor([0, 2]))  # the long one leaves
+    said.append(session.step(torch.tensor([10, 11, 12, 13])))
+    assert [step.attention_weights.shape[1] for step in said] == [2, 5, 4]  # the longest live source
+    short, long, joined = SOURCES[1], SOURCES[0], SOURCES[2]
+    histories = [
+        [(short, [BOS]), (short, [5])],
+        [(short, [BOS, 6]), (short, [5, 7]), (long, [BOS]), (long, [8]), (joined, [BOS]), (joined, [9])],
+        [(short, [BOS, 6, 10]), (short, [5, 7, 11]), (joined, [BOS, 12]), (joined, [9, 13])],
+    ]
+    for (log_probs, attention), rows in zip(said, histories, strict=True):
+        for n, (source, target) in enumerate(rows):
+            expected, expected_attention = teacher_forced(source, target)
+            torch.testing.assert_close(log_probs[n], expected[-1], atol=1e-5, rtol=0)
+            torch.testing.assert_close(attention[n, : len(source)], expected_attention[-1], atol=1e-5, rtol=0)
+            assert (attention[n, len(source) :] == 0).all()
+
+
+def test_reordered_rows_continue_from_where_they_were_sent() -> None:
+    session = ENGINE.session()
+    session.admit(SOURCES[:2], 3)
+    session.step(torch.tensor([4, 5, 6, 7, 8, 9]))
+    session.reorder(torch.tensor([2, 2, 0, 4, 3, 4]))
+    log_probs, _ = session.step(torch.tensor([10, 11, 12, 13, 14, 15]))
+    histories = [[6, 10], [6, 11], [4, 12], [8, 13], [7, 14], [8, 15]]
+    for n, target in enumerate(histories):
+        expected, _ = teacher_forced(SOURCES[n // 3], target)
+        torch.testing.assert_close(log_probs[n], expected[-1], atol=1e-5, rtol=0)
+
+
+def test_log_probabilities_are_normalised() -> None:
+    session = ENGINE.session()
+    session.admit(SOURCES, 2)
+    log_probs, attention = session.step(torch.full((6,), BOS))
+    assert (log_probs.dtype, attention.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(6))
+    torch.testing.assert_close(attention.sum(dim=-1), torch.ones(6))
+
+
+def test_a_step_without_a_sentence_is_refused() -> None:
+    session = ENGINE.session()
+    with pytest.raises(RuntimeError, match=r"step\(\) came before admit\(\); admit at least one source first"):
+        session.step(torch.tensor([BOS]))
+
+
+def test_an_empty_session_can_be_reordered_emptied_and_filled_again() -> None:
+    session = ENGINE.session()
+    session.reorder(torch.tensor([], dtype=torch.int64))
+    session.keep(torch.tensor([], dtype=torch.int64))
+    session.admit(SOURCES[:1], 1)
+    session.keep(torch.tensor([], dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="admit at least one source"):
+        session.step(torch.tensor([BOS]))
+    session.admit(SOURCES[1:2], 1)
+    expected, _ = teacher_forced(SOURCES[1], [BOS])
+    torch.testing.assert_close(session.step(torch.tensor([BOS])).log_probs, expected, atol=1e-5, rtol=0)
+
+
+def test_an_engine_evaluates_and_teaches_nothing() -> None:
+    engine = DecodingEngine(make_model(1, dropout=0.5).train(), pad_id=PAD)
+    assert not engine.model.training
+    assert not any(parameter.requires_grad for parameter in engine.model.parameters())
+    session = engine.session()
+    session.admit(SOURCES, 1)
+    assert not any(tensor.requires_grad for tensor in session.step(torch.full((3,), BOS)))
+
+
+def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> None:
+    before = [tensor.clone() for layer in ENGINE.layers for tensor in layer]
+    targets = [[BOS, n, n + 1, n + 2] for n in range(4, 16)]
+
+    def search(target: list[int]) -> Tensor:
+        session = ENGINE.session()
+        session.admit(SOURCES[:1], 1)
+        return follow(session, [target])[0]
+
+    alone = [search(target) for target in targets]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(search, targets))
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    after = [tensor for layer in ENGINE.layers for tensor in layer]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

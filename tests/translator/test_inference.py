@@ -1,0 +1,287 @@
+"""The facade: any text in, a translation of the same shape out, whoever else translates at the same time."""
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translator.config import DecodingOptions
+from translator.errors import CancelledError, CheckpointError, LanguageError
+from translator.inference import Translation, TranslationRequest, Translator
+
+TEXTS = [
+    "the small dog sleeps here. Why?",
+    "  the old cat waits in the house.\n\n\tQuickly, jump over it!\n",
+    "Why?",
+    "the big horse eats by the sea and the small cat waits",
+    "",
+    "the small dog sleeps here.",
+]
+QUICK = DecodingOptions(beam_size=1, max_length_ratio=0.0, max_length_margin=3)
+LONG_LINES = [
+    "the small dog sleeps here. Why? Quickly, Xaver and Yvonne jump over it!",
+    "",
+    "\tthe old cat waits in the house; the big horse eats by the sea. And 1234",
+    "   ",
+    "99 - 100",
+    " Yvonne jumps.  Two spaces. ",
+]
+
+
+def one(translator: Translator, text: str, options: DecodingOptions | None = QUICK) -> Translation:
+    (translation,) = translator.translate([text], source="en", target="de", options=options)
+    return translation
+
+
+def check_offsets(translation: Translation) -> None:
+    """Words of both texts, no white space in or around them; tokens where they say they are."""
+    for link in translation.alignment:
+        for text, start, end in (
+            (translation.source_text, link.source_start, link.source_end),
+            (translation.text, link.target_start, link.target_end),
+        ):
+            assert 0 <= start < end <= len(text)
+            assert not re.search(r"\s", text[start:end])
+    for token in translation.tokens:
+        assert translation.text[token.start : token.end] == token.text
+    starts = [token.start for token in translation.tokens]
+    assert starts == sorted(starts)
+
+
+def test_a_loaded_model_says_what_it_is(translator: Translator) -> None:
+    assert (translator.name, translator.languages) == ("tiny", ("de", "en"))
+    assert translator.directions == (("en", "de"), ("de", "en"))
+
+
+def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        Translator.load(checkpoint_folder, threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_no_checkpoint_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        Translator.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "\t \u2003\r\n", "\u2028"])
+def test_empty_text_and_white_space_come_back_as_they_came(translator: Translator, text: str) -> None:
+    translation = one(translator, text)
+    assert translation == Translation(text, "en", "de", text)
+    assert (translation.score, translation.tokens, translation.warnings) == (0.0, (), ())
+
+
+def test_no_texts_are_no_translations(translator: Translator) -> None:
+    assert translator.translate([], source="en", target="de") == []
+
+
+def test_one_text_instead_of_a_list_is_refused(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="takes a list of texts; put the one text into a list"):
+        translator.translate("Why?", source="en", target="de")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        pytest.param("xx", "de", "'xx' is not supported; choose from: de, en", id="unknown source"),
+        pytest.param("en", "", "'' is not supported; choose from: de, en", id="empty target"),
+        pytest.param("de", "de", "'de' to 'de' is not supported; choose from: en to de, de to en", id="no such direction"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("texts", [["Why?"], []], ids=["a text", "no text"])
+def test_a_direction_it_was_not_taught_is_refused(
+    translator: Translator, source: str, target: str, sentence: str, texts: list[str]
+) -> None:
+    with pytest.raises(LanguageError, match=sentence):
+        translator.translate(texts, source=source, target=target)
+
+
+def test_one_request_of_an_unknown_language_refuses_them_all(translator: Translator) -> None:
+    with pytest.raises(LanguageError, match="'fr' is not supported"):
+        translator.translate_many([TranslationRequest("Why?", "en", "de"), TranslationRequest("Why?", "fr", "de")])
+
+
+def test_paragraphs_blank_lines_and_white_space_stay(translator: Translator) -> None:
+    translation = one(translator, TEXTS[1], None)
+    assert re.fullmatch(r"  \S(.*\S)?\n\n\t\S(.*\S)?\n", translation.text)
+    assert translation.source_text == TEXTS[1]
+    assert translation.score < 0
+    assert translation.alignment
+    check_offsets(translation)
+
+
+def test_a_text_of_100_000_characters_is_translated_whole(translator: Translator) -> None:
+    lines = [f"{line} {number % 7}" if line.strip() else line for number, line in enumerate(LONG_LINES * 500)]
+    text = "\n".join(lines)
+    assert len(text) > 100_000
+    translation = one(translator, text)
+    translated = translation.text.split("\n")
+    assert [bool(line.strip()) for line in translated] == [bool(line.strip()) for line in lines]
+    for before, after in zip(lines, translated, strict=True):
+        if not any(map(str.isalpha, before)):
+            assert before == after
+        assert re.match(r"\s*", before) == re.match(r"\s*", before)
+        assert before[: len(before) - len(before.lstrip())] == after[: len(after) - len(after.lstrip())]
+    check_offsets(translation)
+    assert {link.source_end // 10_000 for link in translation.alignment} >= set(range(10))
+
+
+def test_a_line_of_100_000_letters_without_a_space_is_translated_whole(translator: Translator) -> None:
+    translation = one(translator, "abcde" * 20_000)
+    assert "\n" not in translation.text
+    assert len([token for token in translation.tokens if token.start == token.end]) <= len(translation.tokens)
+    assert sum("was cut at the maximum length" in warning for warning in translation.warnings) <= 5
+    check_offsets(translation)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\U0001f642 \U0001f468\u200d\U0001f469\u200d\U0001f467", id="emoji"),
+        pytest.param("12 + 30 = 42", id="numbers"),
+        pytest.param("\x00\x07\x1b", id="control characters"),
+        pytest.param("\ud800", id="lone surrogate"),
+        pytest.param("\ud83d\n\udc00 ...", id="surrogates that do not meet"),
+        pytest.param("\u00ad\u200b\ufeff", id="nothing to see"),
+    ],
+)
+def test_what_has_no_letter_is_copied(translator: Translator, text: str) -> None:
+    assert one(translator, text) == Translation(text, "en", "de", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("the dog \U0001f642 sleeps", id="emoji"),
+        pytest.param("the\x00 d\x07og\x1b[0m sleeps", id="control characters"),
+        pytest.param("the \ud800dog\udfff sleeps", id="lone surrogates"),
+        pytest.param("\u202ethe dog\u202c sleeps", id="bidi marks"),
+        pytest.param("<2de> <s> the </s> <pad>", id="control symbols typed by a user"),
+        pytest.param("e\u0301" * 300, id="combining marks"),
+        pytest.param("\u4f60\u597d\uff0c\u4e16\u754c\u3002", id="another script"),
+    ],
+)
+def test_strange_characters_in_a_sentence_do_no_harm(translator: Translator, text: str) -> None:
+    translation = one(translator, text, None)
+    check_offsets(translation)
+    assert translation.source_text == text
+    assert not re.search("[\ud800-\udfff]", translation.text)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=60))
+def test_any_text_is_translated(translator: Translator, text: str) -> None:
+    translation = one(translator, text)
+    check_offsets(translation)
+    assert translation.text.count("\n") == text.count("\n")
+    assert bool(translation.text.strip()) >= bool(re.search(r"[^\W\d_]", text))
+
+
+def test_unknown_characters_are_copied_or_missed_aloud(translator: Translator) -> None:
+    translation = one(translator, "the \u4f60\u597d dog")
+    missed = "'\u4f60\u597d' is not in the model's alphabet and is missing from the translation."
+    assert ("\u4f60\u597d" in translation.text) != (missed in translation.warnings)
+
+
+def test_sentences_of_the_same_pieces_are_searched_once_but_keep_their_own_characters(
+    checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = Translator.load(checkpoint_folder)
+    told: list[tuple[int, int]] = []
+    found = translator.translate(
+        ["a \u2665", "a \u2603", "a \u2665"], source="en", target="de", options=QUICK,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(1, 1)]
+    assert found[0] == found[2]
+    for translation, own, other in ((found[0], "\u2665", "\u2603"), (found[1], "\u2603", "\u2665")):
+        assert own in translation.text + "".join(translation.warnings)
+        assert other not in translation.text + "".join(translation.warnings)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_a_text_alone_equals_itself_among_others_in_any_order(translator: Translator, batch_size: int) -> None:
+    alone = [translator.translate([text], source="en", target="de")[0] for text in TEXTS]
+    backwards = translator.translate(TEXTS[::-1], source="en", target="de", batch_size=batch_size)[::-1]
+    for found, expected in zip(backwards, alone, strict=True):
+        assert_same(found, expected)
+
+
+def assert_same(found: Translation, expected: Translation) -> None:
+    """Equal, but for the last digits of what is measured."""
+    assert (found.text, found.warnings, found.alternatives) == (expected.text, expected.warnings, expected.alternatives)
+    assert found.score == pytest.approx(expected.score, abs=1e-4)
+    log_probs = [token.log_prob for token in expected.tokens]
+    assert [token.log_prob for token in found.tokens] == pytest.approx(log_probs, abs=1e-4)
+    assert [replace(link, weight=0) for link in found.alignment] == [
+        replace(link, weight=0) for link in expected.alignment
+    ]
+
+
+def test_directions_can_be_mixed_and_matter(translator: Translator) -> None:
+    text = "Why? Zebrafink"
+    requests = [TranslationRequest(text, "en", "de"), TranslationRequest(text, "de", "en")]
+    found = translator.translate_many(requests)
+    assert [(each.source, each.target) for each in found] == [("en", "de"), ("de", "en")]
+    for translation, (_, source, target) in zip(found, requests, strict=True):
+        assert_same(translation, translator.translate([text], source=source, target=target)[0])
+    assert found[0].text != found[1].text
+
+
+def test_alternatives_differ_and_the_best_is_the_same_as_without(translator: Translator) -> None:
+    options = DecodingOptions(beam_size=4, max_length_ratio=1.0, max_length_margin=5)
+    best = one(translator, TEXTS[0], options)
+    translation = one(translator, TEXTS[0], replace(options, n_best=4))
+    assert 1 <= len(translation.alternatives) <= 3
+    assert len({translation.text, *translation.alternatives}) == 1 + len(translation.alternatives)
+    assert best.alternatives == ()
+    assert best.text == translation.text
+
+
+def test_without_options_the_checkpoint_decides(translator: Translator) -> None:
+    assert one(translator, TEXTS[0], None) == one(translator, TEXTS[0], translator.manifest.decoding)
+    assert one(translator, TEXTS[0], None) != one(translator, TEXTS[0], QUICK)
+
+
+def test_progress_counts_sentences_up_to_all_of_them(translator: Translator) -> None:
+    told: list[tuple[int, int]] = []
+    translator.translate(
+        TEXTS, source="en", target="de", options=QUICK, progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(n, 5) for n in range(1, 6)]  # of 7 sentences two come twice
+
+
+def test_cancelling_stops(translator: Translator) -> None:
+    asked: Iterator[int] = iter(range(100))
+    with pytest.raises(CancelledError, match="The translation was cancelled"):
+        translator.translate(TEXTS, source="en", target="de", cancelled=lambda: next(asked) == 2)
+    assert next(asked) == 3
+
+
+def test_threads_at_once_get_what_one_gets(translator: Translator) -> None:
+    texts = [f"{text} {number}" for number, text in enumerate(TEXTS * 3)]
+    alone = [one(translator, text, None) for text in texts]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda text: one(translator, text, None), texts))
+    for found, expected in zip(together, alone, strict=True):
+        assert_same(found, expected)
+
+
+def test_json_has_plain_types_only(translator: Translator) -> None:
+    translation = one(translator, TEXTS[0], None)
+    table = translation.to_json()
+    assert json.loads(json.dumps(table)) == table
+    assert set(table) == {
+        "text", "source", "target", "source_text", "score", "tokens", "alignment", "alternatives", "warnings"
+    }  # fmt: skip
+    assert table["text"] == translation.text

@@ -1,0 +1,142 @@
+"""One sentence: read into ids and offsets, and written from a hypothesis made by hand."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from translator.scoring import Hypothesis
+from translator.sentence import SourceSentence, read_sentence, write_sentence
+from translator.text import normalise, words
+from translator.tokenizer import Tokenizer
+
+RAW = st.text(
+    st.sampled_from(list("aeoutÜ h.-'") + ["\u2665", "\u0301", "\u00ad", "\u200b", "\t", "\ud800"]), max_size=20
+)
+
+
+def read(tokenizer: Tokenizer, text: str, start: int = 0) -> SourceSentence:
+    return read_sentence(text, start, tokenizer=tokenizer, target="de")
+
+
+def answer(
+    tokenizer: Tokenizer, sentence: SourceSentence, *, looks: Tensor | None = None, finished: bool = True
+) -> Hypothesis:
+    """The sentence said again, each piece looking at its source; `looks` puts other attention in its place."""
+    token_ids = tuple(sentence.ids[1:]) if finished else tuple(sentence.ids[1:-1])
+    steps = len(token_ids)
+    attention = torch.eye(len(sentence.ids))[1:][:steps] if looks is None else looks
+    return Hypothesis(token_ids, (-0.5,) * steps, -0.5 * steps, -1.25, attention, finished)
+
+
+def test_reading_puts_the_wanted_language_first_and_eos_last(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the  dog")
+    assert sentence.text == "the dog"
+    assert sentence.ids == [tokenizer.language_id("de"), *tokenizer.encode("the dog"), tokenizer.eos_id]
+    assert (sentence.spans[0], sentence.spans[-1]) == ((0, 0), (7, 7))
+    assert "".join(sentence.text[start:end] for start, end in sentence.spans) == "the dog"
+
+
+def test_origins_count_from_the_start_of_the_whole_text(tokenizer: Tokenizer) -> None:
+    whole = "Why?\n the  d\u00adog"
+    sentence = read(tokenizer, whole[6:], 6)
+    assert [whole[origin] for origin in sentence.origins[:-1]] == list(sentence.text)
+    assert sentence.origins[-1] == len(whole)
+
+
+@settings(deadline=None)
+@given(RAW)
+def test_every_id_has_a_span_and_every_character_an_origin(tokenizer: Tokenizer, text: str) -> None:
+    sentence = read(tokenizer, text, 7)
+    assert len(sentence.spans) == len(sentence.ids)
+    assert len(sentence.origins) == len(sentence.text) + 1
+    assert list(sentence.origins) == sorted(sentence.origins)
+    assert all(7 <= origin <= 7 + len(text) for origin in sentence.origins)
+
+
+def test_what_the_vocabulary_cannot_spell_is_known(tokenizer: Tokenizer) -> None:
+    assert read(tokenizer, "the dog").unknown == []
+    assert read(tokenizer, "the \u2665\u2665 dog\u4f60!").unknown == ["\u2665\u2665", "\u4f60"]
+
+
+@settings(deadline=None)
+@given(RAW)
+def test_saying_a_sentence_again_returns_it_and_links_its_words(tokenizer: Tokenizer, text: str) -> None:
+    """Holds for any text, unknown characters included, since each unknown piece looks at itself."""
+    sentence = read(tokenizer, text, 3)
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert written.text == sentence.text
+    assert written.warnings == ()
+    assert [(token.start, token.end) for token in written.tokens] == sentence.spans[1:]
+    for link in written.alignment:
+        source_word = text[link.source_start - 3 : link.source_end - 3]
+        assert normalise(source_word).text == written.text[link.target_start : link.target_end]
+        assert source_word == source_word.strip()
+    assert {(link.target_start, link.target_end) for link in written.alignment} <= set(words(written.text))
+
+
+def test_tokens_carry_text_place_and_log_probability(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the dog")
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert "".join(token.text for token in written.tokens) == "the dog"
+    assert all(token.text == written.text[token.start : token.end] for token in written.tokens)
+    assert (written.tokens[-1].text, written.tokens[-1].start, written.tokens[-1].end) == ("", 7, 7)  # eos
+    assert {token.log_prob for token in written.tokens} == {-0.5}
+    assert written.score == -1.25
+
+
+def test_a_composed_letter_is_linked_with_its_combining_mark(tokenizer: Tokenizer) -> None:
+    text = "Fu\u0308nf u\u0308"
+    sentence = read(tokenizer, text)
+    assert sentence.text == "Fünf ü"
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert [text[link.source_start : link.source_end] for link in written.alignment] == ["Fu\u0308nf", "u\u0308"]
+
+
+def looking_at(sentence: SourceSentence, place: int, *, from_unknown: bool = True) -> Tensor:
+    """Attention where every unknown piece looks at one source piece."""
+    attention = torch.eye(len(sentence.ids))[1:]
+    for step, token_id in enumerate(sentence.ids[1:]):
+        if token_id == Tokenizer.unk_id and from_unknown:
+            attention[step] = torch.eye(len(sentence.ids))[place]
+    return attention
+
+
+def test_an_unknown_piece_copies_the_unknown_piece_it_looked_at(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the M\u0142u dog \u2665")  # a letter within a name, and a word of its own
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert written.text == "the M\u0142u dog \u2665"
+    first = sentence.ids.index(Tokenizer.unk_id)
+    attention = looking_at(sentence, first)
+    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
+    assert written.text == "the M\u0142u dog \u0142"
+
+
+def test_an_unknown_piece_copies_the_whole_word_if_it_looked_at_a_known_piece(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "\u2665 Zebrafink")
+    last_letter = len(sentence.ids) - 2
+    attention = looking_at(sentence, last_letter)
+    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
+    assert written.text == "Zebrafink Zebrafink"
+
+
+def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the \u2665 dog")
+    attention = looking_at(sentence, 0)  # at the language token, where there is nothing to copy
+    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
+    assert "\u2665" not in written.text
+    assert written.warnings == ("'\u2665' is not in the model's alphabet and is missing from the translation.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("the dog", "'the dog'", id="short"),
+        pytest.param("the dog " * 9, repr(("the dog " * 9)[:39] + "…"), id="long, and shortened"),
+    ],
+)
+def test_a_translation_that_was_cut_is_said_to_be(tokenizer: Tokenizer, text: str, shown: str) -> None:
+    sentence = read(tokenizer, text)
+    written = write_sentence(sentence, answer(tokenizer, sentence, finished=False), tokenizer=tokenizer)
+    assert written.warnings == (f"The translation of {shown} was cut at the maximum length.",)
