@@ -52,7 +52,9 @@ demo: install  ## Translate ten everyday sentences each way
 evaluate: install  ## Score the default model on a public test set (ARGS="--from de ...")
 	$(BIN)/carousel evaluate $(ARGS)
 
-train-toy: install  ## Train the toy model (digits to words), two minutes on a CPU
+train-toy: install  ## Train the toy model (digits to words) from scratch, two minutes on a CPU
+	rm -rf runs/toy
+	$(BIN)/python -m training.toy runs/toy/data
 	$(BIN)/carousel train --config configs/toy.toml
 
 clean:  ## Remove .venv, caches and what builds leave behind (not runs/)

@@ -4,6 +4,7 @@ from translator.checkpoint import Manifest
 
 SEPARATOR_IN_CELL = r"\|"  # a bare one, of which signatures are full, would end the table's cell
 
+
 def model_card(manifest: Manifest) -> str:
     """Returns the card as Markdown."""
     sizes = manifest.model

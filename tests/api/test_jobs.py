@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.jobs import Job, JobQueue, Piece
@@ -74,6 +74,7 @@ def test_withdrawing_takes_out_what_still_waits() -> None:
     assert (queue.characters, taken(queue.take(**WIDE))) == (2, ["89"])
 
 
+@settings(max_examples=50)
 @given(
     texts=st.lists(st.lists(st.text(max_size=8), min_size=1, max_size=6), max_size=6),
     max_texts=st.integers(1, 5),

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from api.settings import Settings
 from carousel import __version__
 from carousel.cli import app
 from carousel.failures import sentence_for
@@ -74,9 +76,7 @@ class MirrorTranslator:
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> type[MirrorTranslator]:
-    module = ModuleType("translator.inference")
-    module.Translator = MirrorTranslator  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "translator.inference", module)
+    stand_in(monkeypatch, "translator.inference", Translator=MirrorTranslator)
     return MirrorTranslator
 
 
@@ -194,6 +194,48 @@ class TestTranslate:
                 input="fault",
                 catch_exceptions=False,
             )
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **functions: object) -> None:
+    """Put a module with these functions in the place of a heavy one."""
+    module = ModuleType(name)
+    vars(module).update(functions)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_train_passes_on_what_is_asked_and_sums_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def experiment(config: Path, *, resume: bool) -> SimpleNamespace:
+        asked.append((config, resume))
+        logging.getLogger("training").info("half way")
+        return SimpleNamespace(step=200, seconds=90.0, best_bleu=31.25, best_step=150)
+
+    stand_in(monkeypatch, "training.experiment", train=experiment)
+    code, summary, log = run("train", "--config", "toy.toml", "--resume")
+    assert (code, asked) == (0, [(Path("toy.toml"), True)])
+    assert summary == "200 steps in 2 minutes; best BLEU on held-out text 31.25, at step 150.\n"
+    assert log.endswith(" half way\n")
+
+
+def test_of_several_workers_one_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def experiment(config: Path, *, resume: bool) -> SimpleNamespace:
+        logging.getLogger("training").info("half way")
+        return SimpleNamespace(step=1, seconds=1.0, best_bleu=1.0, best_step=1)
+
+    stand_in(monkeypatch, "training.experiment", train=experiment)
+    monkeypatch.setenv("RANK", "1")
+    assert run("train", "--config", "toy.toml") == (0, "", "")
+
+
+def test_serve_lets_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Settings] = []
+    stand_in(monkeypatch, "api.app", serve=served.append)
+    monkeypatch.setenv("CAROUSEL_HOST", "0.0.0.0")
+    monkeypatch.setenv("CAROUSEL_PORT", "9000")
+    assert run("serve", "--port", "9001", "--model", "mine")[0] == 0
+    [settings] = served
+    assert (settings.host, settings.port, settings.model) == ("0.0.0.0", 9001, "mine")
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -20,7 +20,7 @@ from translator.tokenizer import Tokenizer
 ANIMALS, VERBS = ("cat", "dog", "horse", "bird", "small cat"), ("sees me", "runs", "eats a lot now", "waits")
 SOURCES = [f"the {animal} {verb}" for animal, verb in itertools.product(ANIMALS, VERBS)]
 TARGETS = [" ".join(reversed(source.split())) for source in SOURCES]
-VOCAB_SIZE = 40
+VOCAB_SIZE = 32
 
 ALONE = Workers(rank=0, size=1, device=torch.device("cpu"))
 FILES = {"source": "en", "target": "de", "source_file": "text.en", "target_file": "text.de"}

@@ -1,6 +1,7 @@
 """The plan of an epoch: every example as often as its weight says, budgets kept, the same for the same seed."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_batches_are_as_full_as_the_order_allows(sizes: list[Lengths], batch_tok
     batches = plan(dataset, batch_tokens=batch_tokens, seed=seed)
     # By length; of two that begin alike, the one that goes on alike for longer was cut off first.
     batches.sort(key=lambda batch: [*(rank(dataset, example) for example in batch), (99, 99)])
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         joined = np.append(batch, following[0])
         longest = max(dataset.source_lengths[joined].max(), dataset.target_lengths[joined].max())
         assert longest * len(joined) > batch_tokens
@@ -83,7 +84,7 @@ def test_examples_of_like_length_travel_together(sizes: list[Lengths], batch_tok
     dataset = dataset_of(*sizes)
     batches = plan(dataset, batch_tokens=batch_tokens, seed=seed)
     ranks = [[rank(dataset, example) for example in batch] for batch in batches]
-    for one, other in zip(sorted(ranks), sorted(ranks)[1:], strict=False):
+    for one, other in pairwise(sorted(ranks)):
         assert max(one) <= min(other)
 
 

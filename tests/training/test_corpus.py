@@ -43,13 +43,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_text(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot be read after line 0: .*Is a directory"):
+    with pytest.raises(CorpusError, match=r"cannot be read after line 0: .*Is a directory"):
         list(read_lines(tmp_path))
 
 
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes("eins\nzwei\nM\u00fcller\n".encode("latin-1"))
-    with pytest.raises(CorpusError, match="Line 3 of .*text is not UTF-8; convert the file"):
+    with pytest.raises(CorpusError, match=r"Line 3 of .*text is not UTF-8; convert the file"):
         list(read_lines(tmp_path / "text"))
 
 

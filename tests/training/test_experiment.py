@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.small_run import SOURCES, TARGETS, assert_same_run, saved_progress, write_lines, write_run
+from tests.training.small_run import SOURCES, TARGETS, VOCAB_SIZE, assert_same_run, saved_progress, write_lines, write_run
 from training.experiment import train
 from translator.checkpoint import read_manifest
 from translator.config import ModelConfig
@@ -42,7 +42,7 @@ def test_the_manifest_tells_how_the_model_was_made(finished: Path) -> None:
     assert manifest.name == "small model"
     assert manifest.languages == ("de", "en")
     assert manifest.model == ModelConfig(
-        vocab_size=40, embedding_size=8, encoder_layers=1, encoder_size=6, decoder_layers=2, decoder_size=10,
+        vocab_size=VOCAB_SIZE, embedding_size=8, encoder_layers=1, encoder_size=6, decoder_layers=2, decoder_size=10,
         attention_heads=2, dropout=0.1,
     )  # fmt: skip
     [corpus] = manifest.training["corpora"]

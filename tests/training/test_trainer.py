@@ -242,7 +242,7 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
     for number, stop_at in enumerate([*stops, None]):
         torch.manual_seed(99)  # whatever the process did before
         trainer = run_until(path, stop_at=stop_at, resume=number > 0)
-        assert trainer.progress.step == stop_at or INTERRUPTED["max_steps"]
+        assert trainer.progress.step == (stop_at or INTERRUPTED["max_steps"])
     assert_same_run(tmp_path / "small", uninterrupted)
 
 

@@ -1,6 +1,6 @@
 """A tokenizer learnt from made-up lines and a tiny model with random weights: enough to run everything once."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,6 @@ GERMAN = [
 ]
 ALPHABET = ["Quickly, Xaver and Yvonne jump over it!", "Why? Fünf Äpfel, zwölf Öfen: 0 1 2 3 4 5 6 7 8 9"]
 LINES = [*ENGLISH, *GERMAN, *ALPHABET * 12]
-
-MakeModel = Callable[..., TranslationModel]
 
 
 def make_model(seed: int = 0, *, weight: float = 1.0, **sizes: int | float) -> TranslationModel:
@@ -58,7 +56,7 @@ TINY: dict[str, int | float] = {
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=120, languages=["de", "en"], threads=1))
+    return Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=84, languages=["de", "en"], threads=1))
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +89,12 @@ def checkpoint_folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_checkpoint(folder, checkpoint, card="# Tiny\n")
     return folder
+
+
+@pytest.fixture
+def folder(checkpoint_folder: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    return Path(shutil.copytree(checkpoint_folder, tmp_path / "model"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Word alignment: read off attention whose answer is plain, and sound for any attention."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def sides(draw: st.DrawFn) -> Side:
     lengths = draw(st.lists(st.integers(0, 4), min_size=1, max_size=8))
     ends = torch.tensor(lengths).cumsum(0).tolist()
     cuts = sorted(draw(st.sets(st.integers(0, ends[-1]), max_size=6)))
-    words = [(a, b - draw(st.integers(0, b - a - 1))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    words = [(a, b - draw(st.integers(0, b - a - 1))) for a, b in pairwise(cuts)]
     return Side(list(zip([0, *ends], ends, strict=False)), words)
 
 

@@ -148,12 +148,18 @@ def test_cancelling_stops_before_the_next_step(
     engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([False, False, False, True])
-    steps: list[torch.Tensor] = []
+    steps = 0
     step = DecodingSession.step
-    monkeypatch.setattr(DecodingSession, "step", lambda self, ids: (steps.append(ids), step(self, ids))[1])
+
+    def counted_step(self: DecodingSession, token_ids: torch.Tensor) -> object:
+        nonlocal steps
+        steps += 1
+        return step(self, token_ids)
+
+    monkeypatch.setattr(DecodingSession, "step", counted_step)
     with pytest.raises(CancelledError, match="The translation was cancelled"):
         decode_all(engine, tokenizer, sources, options=GREEDY, cancelled=lambda: next(answers))
-    assert len(steps) == 3
+    assert steps == 3
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])

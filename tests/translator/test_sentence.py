@@ -11,9 +11,7 @@ from translator.sentence import SourceSentence, read_sentence, write_sentence
 from translator.text import normalise, words
 from translator.tokenizer import Tokenizer
 
-RAW = st.text(
-    st.sampled_from(list("aeoutÜ h.-'") + ["\u2665", "\u0301", "\u00ad", "\u200b", "\t", "\ud800"]), max_size=20
-)
+RAW = st.text(st.sampled_from([*"aeoutÜ h.-'", "\u2665", "\u0301", "\u00ad", "\u200b", "\t", "\ud800"]), max_size=20)
 
 
 def read(tokenizer: Tokenizer, text: str, start: int = 0) -> SourceSentence:
@@ -69,11 +67,14 @@ def test_saying_a_sentence_again_returns_it_and_links_its_words(tokenizer: Token
     assert written.text == sentence.text
     assert written.warnings == ()
     assert [(token.start, token.end) for token in written.tokens] == sentence.spans[1:]
-    for link in written.alignment:
-        source_word = text[link.source_start - 3 : link.source_end - 3]
-        assert normalise(source_word).text == written.text[link.target_start : link.target_end]
+    links = {(each.source_start, each.source_end, each.target_start, each.target_end) for each in written.alignment}
+    places = {(sentence.origins[start], sentence.origins[end]): (start, end) for start, end in words(sentence.text)}
+    assert links >= {(*place, *word) for place, word in places.items()}
+    assert {link[:2] for link in links} <= set(places)
+    for place, (start, end) in places.items():
+        source_word = text[place[0] - 3 : place[1] - 3]
         assert source_word == source_word.strip()
-    assert {(link.target_start, link.target_end) for link in written.alignment} <= set(words(written.text))
+        assert normalise(source_word).text == sentence.text[start:end]
 
 
 def test_tokens_carry_text_place_and_log_probability(tokenizer: Tokenizer) -> None:
