@@ -53,7 +53,7 @@ def one_of_two(folder: Path, *, rank: int, **training: Any) -> Trainer:
 def embeddings_after_an_update(trainer: Trainer, generator_seed: int) -> torch.Tensor:
     plan = plan_epoch(trainer.dataset, batch_tokens=40, seed=1, epoch=0)
     torch.manual_seed(generator_seed)
-    trainer._update(plan[:1] * 2)  # the same batch for either worker
+    trainer.update(plan[:1] * 2)  # the same batch for either worker
     return trainer.model.embedding.weight.detach()
 
 

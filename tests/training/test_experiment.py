@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.training.small_run import SOURCES, TARGETS, VOCAB_SIZE, assert_same_run, saved_progress, write_lines, write_run
+from tests.training.small_run import (
+    SOURCES,
+    TARGETS,
+    VOCAB_SIZE,
+    assert_same_run,
+    saved_progress,
+    write_lines,
+    write_run,
+)
 from training.experiment import train
 from translator.checkpoint import read_manifest
 from translator.config import ModelConfig

@@ -81,7 +81,7 @@ def test_an_update_follows_the_mean_over_all_tokens_of_its_batches(tmp_path: Pat
         torch.testing.assert_close(seen[0][0][name], weight.grad, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("longest", [0.01, 0.5])
+@pytest.mark.parametrize("longest", [0.01, 0.3])
 def test_long_gradients_are_scaled_down_to_the_limit(tmp_path: Path, longest: float) -> None:
     whole, clipped = (first_gradients(tmp_path, max_gradient_norm=norm) for norm in (0, longest))
     assert norm_of(whole) > longest
