@@ -119,25 +119,23 @@ def test_the_longest_go_first_and_new_ones_join_when_half_of_the_batch_has_ended
     engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lots: list[list[int]] = []
-    live: list[int] = []
-    admit, step = DecodingSession.admit, DecodingSession.step
+    live_before: list[int] = []
+    finished: list[int] = []
+    admit = DecodingSession.admit
 
     def watched_admit(self: DecodingSession, sources: list[list[int]], beam_size: int) -> None:
+        live_before.append(sum(map(len, lots)) - len(finished))
         lots.append([len(source) for source in sources])
         admit(self, sources, beam_size)
 
-    def watched_step(self: DecodingSession, token_ids: torch.Tensor) -> object:
-        live.append(len(token_ids))
-        return step(self, token_ids)
-
     monkeypatch.setattr(DecodingSession, "admit", watched_admit)
-    monkeypatch.setattr(DecodingSession, "step", watched_step)
-    decode_all(engine, tokenizer, sources, options=GREEDY, batch_size=4)
+    decode_all(engine, tokenizer, sources, options=GREEDY, batch_size=4, on_finished=finished.append)
     lengths = sorted(map(len, sources), reverse=True)
     assert [length for lot in lots for length in sorted(lot, reverse=True)] == lengths
-    assert len(lots[0]) == 4
-    assert all(len(lot) >= 2 for lot in lots[:-1])
-    assert max(live) == 4
+    assert live_before[0] == 0
+    assert set(live_before[1:]) <= {0, 1, 2}
+    assert any(live_before), "none joined while others were being searched"
+    assert all(live + len(lot) == 4 for live, lot in zip(live_before[:-1], lots[:-1], strict=True))
 
 
 def test_nothing_to_do_is_done_at_once(engine: DecodingEngine, tokenizer: Tokenizer) -> None:
