@@ -22,7 +22,8 @@ from carousel.progress import LotProgress, progress_bar
 from translator.errors import InputError
 
 if TYPE_CHECKING:
-    from training.evaluation import Bucket, Comparison, Evaluation, TestSet
+    from training.comparison import Comparison
+    from training.evaluation import Bucket, Evaluation, TestSet
 
 MANY_WORDS = 1000
 
@@ -69,7 +70,7 @@ def evaluate(
 
     Shows BLEU, chrF and TER, each with sacreBLEU's signature, BLEU by source length, and sentences per second.
     """
-    from training import evaluation
+    from training import comparison, evaluation
     from translator.inference import Translator
 
     text = _test_set(files or [], test_set, source, target)
@@ -96,7 +97,7 @@ def evaluate(
         )
         if stream is not None:
             stream.writelines(f"{hypothesis}\n" for hypothesis in found.hypotheses)
-    comparisons = () if theirs is None else evaluation.compare(found.hypotheses, theirs, text.references)
+    comparisons = () if theirs is None else comparison.compare(found.hypotheses, theirs, text.references)
     typer.echo(_json(found, comparisons) if as_json else _report(found, comparisons))
 
 
@@ -146,4 +147,4 @@ def _bucket_line(bucket: "Bucket") -> str:
 
 
 def _comparison_line(each: "Comparison") -> str:
-    return f"{each.metric:<5} {each.ours:6.2f}  {each.theirs:6.2f}  {each.p_value:.3f}"
+    return f"{each.metric:<5} {each.ours:6.2f}  {each.theirs:6.2f}  {each.p_value:.3f}  {each.signature}"

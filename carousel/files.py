@@ -16,6 +16,7 @@ from typing import TextIO
 from translator.errors import InputError
 
 STDIN = Path("-")
+STDOUT = Path("/dev/stdout")  # a file behind it must be written on, not replaced
 
 
 def read_lines(path: Path) -> list[str]:
@@ -68,27 +69,34 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     to directly.
 
     Raises:
-        InputError: When the folder is missing, or the path is a folder.
+        InputError: When the folder is missing or may not be written to, or the path is a folder.
     """
-    if path is None:
+    if path is None or path == STDOUT:
         yield _utf8_stdout()
+        return
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # before resolve(): the name of a pipe, as in `-o >(gzip)`, leads to no path that could be opened
+        with path.open("w", encoding="utf-8", newline="\n") as output:
+            yield output
         return
     path = path.resolve()
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file in it for the output.")
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="\n") as output:
-            yield output
-        return
     with _replacing(path) as output:
         yield output
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".carousel-")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): "
+            f"name a file in another folder, or make {path.parent} one you may write to."
+        ) from None
     try:
         with open(handle, "w", encoding="utf-8", newline="\n") as output:
             yield output

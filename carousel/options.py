@@ -21,7 +21,9 @@ ModelOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", min=1, help="Processor threads; all cores if not given."),
+    typer.Option(
+        "--threads", metavar="N", min=1, help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says."
+    ),
 ]
 BeamSizeOption = Annotated[
     int | None,

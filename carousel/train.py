@@ -9,7 +9,7 @@ from carousel.progress import is_leader, progress_log
 
 EXAMPLES = """\b
 Examples:
-  carousel train --config configs/toy.toml
+  make train-toy                               makes the toy's text, then trains configs/toy.toml on it
   carousel train --config configs/everyday-en-de.toml --resume
   torchrun --nproc-per-node 2 -m carousel train --config configs/everyday-en-de.toml
 """

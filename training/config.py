@@ -11,7 +11,7 @@ from typing import Literal
 
 from training.records import build, check_range
 from training.schedule import Decay
-from translator.config import DecodingOptions
+from translator.config import DecodingOptions, ModelConfig
 from translator.errors import ConfigError
 
 
@@ -37,8 +37,10 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         """Refuses a corpus that is never read."""
-        if self.weight <= 0:
-            raise ConfigError(f"weight is {self.weight}, wanted more than 0; leave the corpus out instead.")
+        if not 0 < self.weight <= 1000:
+            raise ConfigError(
+                f"weight is {self.weight}, wanted more than 0 and at most 1000; leave out what is not read."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,11 @@ class TokenizerConfig:
     model_type: Literal["unigram", "bpe"] = "unigram"
     character_coverage: float = 0.9998
 
+    def __post_init__(self) -> None:
+        """Refuses a vocabulary that cannot be."""
+        check_range(self, "vocab_size", least=8, below=1_000_000)
+        check_range(self, "character_coverage", least=0.5, below=1.0000001)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSizes:
@@ -90,6 +97,10 @@ class ModelSizes:
     attention_heads: int = 1
     dropout: float = 0.3
 
+    def __post_init__(self) -> None:
+        """Refuses sizes that no model can have, before any text is read."""
+        ModelConfig(vocab_size=1, **vars(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -97,7 +108,7 @@ class TrainingConfig:
 
     Args:
         max_steps: Updates.
-        batch_tokens: Target tokens, padding included, of one batch.
+        batch_tokens: Tokens of one batch on its longer side, padding included.
         accumulate: Batches summed into one update.
         learning_rate: Peak of the schedule.
         warmup_steps: Updates of linear climb.
@@ -135,8 +146,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuses numbers that no optimisation can honour."""
         check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
-        check_range(self, "learning_rate", "warmup_steps", "weight_decay", "max_gradient_norm", "seed", least=0)
-        check_range(self, "threads", least=0)
+        check_range(self, "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
+        check_range(self, "warmup_steps", least=0)
+        check_range(self, "threads", least=0, below=1024)
+        check_range(self, "seed", least=0, below=2**63)
         check_range(self, "beta1", "beta2", "label_smoothing", "token_dropout", "average_decay", least=0, below=1)
 
 
@@ -174,6 +187,9 @@ class ValidationConfig:
         check_range(self, "sentences", "patience", least=0)
         if not self.sets:
             raise ConfigError("validation.sets is empty; give at least one set of held-out text.")
+        named = [f"{files.source} to {files.target}" for files in self.sets]
+        if len(set(named)) < len(named):
+            raise ConfigError(f"validation.sets holds {', '.join(named)}; give one set for each direction.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +220,12 @@ class ExperimentConfig:
         """Refuses an experiment without text."""
         if not self.corpora:
             raise ConfigError("corpora is empty; give at least one [[corpora]] table.")
+        for files in self.validation.sets:
+            if (files.source, files.target) not in self.directions:
+                taught = ", ".join(f"{source} to {target}" for source, target in self.directions)
+                raise ConfigError(
+                    f"validation.sets has {files.source} to {files.target}, which no corpus teaches; taught: {taught}."
+                )
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:

@@ -9,10 +9,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
 from torch.nn import Parameter
+
+PATIENCE = timedelta(hours=6)  # the others wait while one of them validates
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def workers() -> Iterator[Workers]:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     if size > 1:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Workers(rank, size, device)
     finally:

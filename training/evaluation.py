@@ -3,7 +3,7 @@
 Every score carries sacreBLEU's signature. The text goes through the same `Translator` as everybody's, so what is
 measured is what users get.
 
-Source: Post 2018 (sacreBLEU); Koehn 2004 (paired bootstrap).
+Source: Post 2018 (sacreBLEU).
 """
 
 import time
@@ -16,7 +16,6 @@ from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
-from sacrebleu.significance import PairedTest, Result
 
 from training.corpus import read_lines
 from translator.config import DecodingOptions
@@ -24,7 +23,6 @@ from translator.errors import CorpusError, InputError
 from translator.inference import Translator
 
 BUCKETS = ((1, 5), (6, 10), (11, 20), (21, 40), (41, 10_000))
-BOOTSTRAP_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -65,23 +63,6 @@ class Bucket:
     longest: int
     sentences: int
     bleu: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One metric in a paired bootstrap.
-
-    Args:
-        metric: Its name.
-        ours: Our score on the whole set.
-        theirs: The other system's.
-        p_value: Probability of a difference this large if the systems were equal; below 0.05 is usually believed.
-    """
-
-    metric: str
-    ours: float
-    theirs: float
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -219,7 +200,7 @@ def evaluate(
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[MetricScore, ...]:
     """Returns corpus BLEU, chrF and TER in sacreBLEU's default settings, each with its signature."""
     found = []
-    for name, metric in _metrics().items():
+    for name, metric in metrics().items():
         value = metric.corpus_score(hypotheses, references).score
         found.append(MetricScore(name, round(value, 4), str(metric.get_signature())))
     return tuple(found)
@@ -238,33 +219,6 @@ def bleu_by_length(test_set: TestSet, hypotheses: Sequence[str]) -> tuple[Bucket
     return tuple(buckets)
 
 
-def compare(
-    ours: Sequence[str], theirs: Sequence[str], references: Sequence[Sequence[str]], *, samples: int = BOOTSTRAP_SAMPLES
-) -> tuple[Comparison, ...]:
-    """Asks by paired bootstrap whether two systems really differ.
-
-    Args:
-        ours: Hypotheses.
-        theirs: Another system's, of the same sources.
-        references: Streams aligned with both.
-        samples: Bootstrap resamples.
-
-    Raises:
-        CorpusError: The systems differ in length.
-    """
-    if len(ours) != len(theirs):
-        came = f"{len(ours):,} and {len(theirs):,} lines"
-        raise CorpusError(f"The systems differ in length: {came}; both must translate the same text.")
-    systems: list[tuple[str, Sequence[str]]] = [("theirs", list(theirs)), ("ours", list(ours))]
-    test = PairedTest(systems, _metrics(), [list(stream) for stream in references], "bs", n_samples=samples)
-    _, results = test()
-    comparisons = []
-    for name in _metrics():
-        column = next(key for key in results if key.startswith(name))
-        baseline, system = (found for found in results[column] if isinstance(found, Result))
-        comparisons.append(Comparison(name, system.score, baseline.score, system.p_value or 0.0))
-    return tuple(comparisons)
-
-
-def _metrics() -> dict[str, Metric]:
+def metrics() -> dict[str, Metric]:
+    """Returns what is measured, in sacreBLEU's default settings, by name."""
     return {"BLEU": BLEU(), "chrF": CHRF(), "TER": TER()}

@@ -15,7 +15,7 @@ from training.model_card import model_card
 from training.state import Progress
 from training.tokenizer import learn_tokenizer
 from training.trainer import Trainer
-from training.validation import load_held_out
+from training.validation import HeldOut, load_held_out
 from translator.checkpoint import Manifest
 from translator.config import ModelConfig
 from translator.errors import CheckpointError
@@ -58,6 +58,7 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
     tokenizer = _tokenizer(config, texts)
     dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens)
+    held_out = load_held_out(config.validation, tokenizer)
     sizes = ModelConfig(vocab_size=tokenizer.vocab_size, **asdict(config.model))
     manifest = Manifest(
         name=config.name,
@@ -71,9 +72,9 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
     )
     return Trainer(
         config,
-        fingerprint=_fingerprint(config, texts, tokenizer),
+        fingerprint=_fingerprint(config, texts, held_out, tokenizer),
         dataset=dataset,
-        held_out=load_held_out(config.validation, tokenizer),
+        held_out=held_out,
         tokenizer=tokenizer,
         manifest=manifest,
         card=model_card(manifest),
@@ -82,9 +83,10 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
 
 
 def _holds_run(output: Path) -> bool:
-    """Whether a state can be read, also after a kill in the middle of saving one."""
-    settle(output / "state")
-    return (output / "state").exists()
+    """Whether the folder holds anything a new run would overwrite, also after a kill in the middle of saving it."""
+    for name in ("state", "best", "last"):
+        settle(output / name)
+    return any((output / name).exists() for name in ("state", "best", "last"))
 
 
 def _tokenizer(config: ExperimentConfig, texts: list[ParallelText]) -> Tokenizer:
@@ -122,11 +124,16 @@ def _recipe(config: ExperimentConfig, texts: list[ParallelText]) -> dict[str, An
     }
 
 
-def _fingerprint(config: ExperimentConfig, texts: list[ParallelText], tokenizer: Tokenizer) -> str:
-    """Hashes all that decides how a run goes, the text included."""
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True, default=str).encode())
+def _fingerprint(
+    config: ExperimentConfig, texts: list[ParallelText], held_out: list[HeldOut], tokenizer: Tokenizer
+) -> str:
+    """Hashes all that decides how a run goes: settings, pieces, training and held-out text; of files the names only."""
+    settings = asdict(config) | {"output": None}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=lambda path: Path(path).name).encode())
     digest.update(tokenizer.to_bytes())
     for text in texts:
         for pair in text.pairs:
             digest.update("\t".join(pair).encode())
+    for held in held_out:
+        digest.update(repr((held.sources, held.references)).encode())
     return digest.hexdigest()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.evaluation import Evaluation
 from training.model_card import model_card
 from translator.checkpoint import Checkpoint, Manifest, Score, load_checkpoint, save_checkpoint
 from translator.config import DecodingOptions
@@ -47,12 +46,3 @@ def export(
     )
     save_checkpoint(destination, Checkpoint(manifest, model, tokenizer), card=model_card(manifest))
     return manifest
-
-
-def scores_of(evaluation: Evaluation) -> list[Score]:
-    """Returns an evaluation's figures as a manifest keeps them."""
-    direction = {"test_set": evaluation.test_set, "source": evaluation.source, "target": evaluation.target}
-    return [
-        Score(**direction, metric=found.metric, value=round(found.value, 2), signature=found.signature)  # type: ignore[arg-type]
-        for found in evaluation.scores
-    ]

@@ -48,7 +48,7 @@ def check_range(record: object, *names: str, least: float, below: float = inf) -
     """
     for name in names:
         value = getattr(record, name)
-        if not least <= value < below:
+        if not least <= value < below or value == inf:
             limit = "" if below == inf else f" and below {below}"
             raise ConfigError(f"{name} is {value}, wanted at least {least}{limit}.")
 
@@ -67,11 +67,18 @@ def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
         return value
     if hint is Path:
         _check(isinstance(value, str), where, value, "a path in quotes")
-        return folder / Path(value).expanduser()
-    if hint is float and type(value) is int:
+        return _path(value, where, folder)
+    if hint is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     _check(type(value) is hint, where, value, WANTED[hint])  # a bool is an int to Python, not to a person
     return value
+
+
+def _path(value: str, where: str, folder: Path) -> Path:
+    try:
+        return folder / Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{where} is {value!r}, but there is no such user's home; write the path out.") from None
 
 
 def _check(condition: bool, where: str, value: Any, wanted: str) -> None:

@@ -6,6 +6,7 @@ A folder: `state.safetensors` (weights, their average, the optimiser's moments, 
 
 import json
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 
 import torch
@@ -32,6 +33,8 @@ class Progress:
         best_step: The update it was reached at.
         stale: Validations since then.
         seconds: Wall time of all runs so far.
+        best_loss: Dev loss of the best validation.
+        workers: Processes that share the updates.
     """
 
     config: str
@@ -42,6 +45,8 @@ class Progress:
     best_step: int = 0
     stale: int = 0
     seconds: float = 0.0
+    best_loss: float = inf
+    workers: int = 1
 
 
 def save_state(
@@ -106,8 +111,10 @@ def load_state(folder: Path, *, device: torch.device) -> State:
         tensors = load_file(folder / "state.safetensors", device=str(device))
     except FileNotFoundError:
         raise CheckpointError(f"There is no training state in {folder}; start without --resume.") from None
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise CheckpointError(f"The training state in {folder} is damaged ({error}); start without --resume.") from None
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"The training state in {folder} is damaged ({error}); delete that folder and start again without --resume."
+        ) from None
     moments: Moments = {}
     for key, tensor in _below(tensors, "moments.").items():
         name, moment = key.rsplit(":", 1)

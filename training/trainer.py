@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,27 +22,20 @@ from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
 from training.loss import token_loss
+from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.schedule import learning_rate
 from training.state import Progress, load_state, restore_random, save_state
 from training.validation import HeldOut, Validation, validate
 from translator.batch import PaddedIds
 from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
-from translator.errors import CheckpointError
+from translator.errors import CheckpointError, TrainingError
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
-
-
-class UpdateReport(NamedTuple):
-    """One update: mean loss of this worker's tokens in nats, target tokens of all workers, wall seconds."""
-
-    loss: float
-    tokens: int
-    seconds: float
 
 
 class Trainer:
@@ -82,7 +74,7 @@ class Trainer:
         self.model = TranslationModel.from_config(manifest.model).to(workers.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = make_optimizer(self.model, config.training)
-        self.progress = Progress(config=fingerprint)
+        self.progress = Progress(config=fingerprint, workers=workers.size)
         self.meter = Meter()
         self.precision = choose_precision(self.options.precision, workers.device)
         torch.manual_seed(self.options.seed)
@@ -99,6 +91,11 @@ class Trainer:
                 f"The state in {self.config.output} belongs to another configuration or corpus; undo the change, or "
                 "train into another folder."
             )
+        if state.progress.workers != self.workers.size:
+            raise CheckpointError(
+                f"The state in {self.config.output} was saved by {state.progress.workers} process(es), and this run "
+                f"has {self.workers.size}; resume with as many as before."
+            )
         self.progress = state.progress
         self.model.load_state_dict(state.weights)
         self.average.load_state_dict(state.average)
@@ -113,29 +110,30 @@ class Trainer:
         logger.info("precision %s, device %s, %d worker(s)", self.precision, self.workers.device, self.workers.size)
         hidden = None if self.workers.leads else True  # None: shown on a terminal only
         bar = tqdm(total=self.options.max_steps, initial=self.progress.step, unit="step", disable=hidden)
+        updates = self.updates()
         with bar, stop_request() as stop, self._writer() as writer:
-            for batches in self.updates():
-                with self._stopwatch():
-                    report = self.update(batches)
-                self.meter.add(report)
+            # Asked before the first update too: a run that had stopped early stays stopped when it is resumed.
+            while not self._has_lost_patience() and (batches := next(updates, None)) is not None:
+                self._step(batches, writer)
                 bar.update()
-                bar.set_postfix_str(
-                    f"loss {self.meter.loss:.3f}, {self.meter.rate:,.0f} target tokens/s", refresh=False
-                )
-                if self.progress.step % LOG_EVERY == 0:
-                    self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
-                if self._is_time_to_validate():
-                    with self._stopwatch():
-                        self._validate(writer)
-                    self._save()
+                rate = f"loss {self.meter.loss:.3f}, {self.meter.rate:,.0f} target tokens/s"
+                bar.set_postfix_str(rate, refresh=False)
                 if self.workers.agree(stop.made):
                     logger.info("stopped by a signal at step %d; go on with --resume", self.progress.step)
                     self._save()
                     break
-                if self._has_lost_patience():
-                    logger.info("stopped at step %d: no better BLEU for too long", self.progress.step)
-                    break
         return self.progress
+
+    def _step(self, batches: list[Examples], writer: SummaryWriter | None) -> None:
+        """Makes one update, and what is due after it."""
+        with self._stopwatch():
+            self.meter.add(self.update(batches))
+        if self.progress.step % LOG_EVERY == 0:
+            self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
+        if self._is_time_to_validate():
+            with self._stopwatch():
+                self._validate(writer)
+            self._save()
 
     def _is_time_to_validate(self) -> bool:
         step = self.progress.step
@@ -143,7 +141,10 @@ class Trainer:
 
     def _has_lost_patience(self) -> bool:
         patience = self.config.validation.patience
-        return bool(patience) and self.workers.broadcast(self.progress.stale) >= patience
+        lost = bool(patience) and self.workers.broadcast(self.progress.stale) >= patience
+        if lost:
+            logger.info("stopped at step %d: no better BLEU for too long", self.progress.step)
+        return lost
 
     @contextmanager
     def _stopwatch(self) -> Iterator[None]:
@@ -156,7 +157,7 @@ class Trainer:
         if not self.workers.leads:
             yield None
             return
-        with SummaryWriter(str(self.config.output / "tensorboard"), purge_step=self.progress.step) as writer:
+        with SummaryWriter(str(self.config.output / "tensorboard"), purge_step=self.progress.step + 1) as writer:
             yield writer
 
     def updates(self) -> Iterator[list[Examples]]:
@@ -174,7 +175,7 @@ class Trainer:
                 yield batches
             self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
 
-    def update(self, batches: list[Examples]) -> "UpdateReport":
+    def update(self, batches: list[Examples]) -> UpdateReport:
         """Makes one update from the batches of all workers."""
         started = time.monotonic()
         self.model.train()
@@ -206,8 +207,12 @@ class Trainer:
 
     def _apply_gradients(self) -> None:
         self.workers.add_gradients(self.model.parameters())
-        if self.options.max_gradient_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.max_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.max_gradient_norm or torch.inf)
+        if not torch.isfinite(norm):
+            raise TrainingError(
+                f"The gradient of step {self.progress.step} is not finite: the run diverged. What was saved before is "
+                "kept; lower learning_rate, lengthen warmup_steps, or set precision = 'float32'."
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         self.optimizer.step()
@@ -250,8 +255,10 @@ class Trainer:
         )  # fmt: skip
         self._log(writer, {"loss/dev": found.loss} | {f"bleu/{name}": score for name, score in found.bleu.items()})
         progress.stale += 1
-        if found.mean_bleu > progress.best_bleu:
-            progress.best_bleu, progress.best_step, progress.stale = found.mean_bleu, progress.step, 0
+        # While no word is right yet, BLEU stands at 0; the loss tells that things get better all the same.
+        if (found.mean_bleu, -found.loss) > (progress.best_bleu, -progress.best_loss):
+            progress.best_bleu, progress.best_loss = found.mean_bleu, found.loss
+            progress.best_step, progress.stale = progress.step, 0
             self._export("best")
         self._export("last")
 
@@ -281,23 +288,3 @@ class Trainer:
             return
         for name, value in values.items():
             writer.add_scalar(name, value, self.progress.step)
-
-
-class Meter:
-    """Running means of loss and speed, over about the last fifty updates."""
-
-    def __init__(self) -> None:
-        """Begins with nothing."""
-        self.loss = self.rate = 0.0
-        self._count = 0
-
-    def add(self, report: UpdateReport) -> None:
-        """Takes one update in."""
-        self._count += 1
-        share = max(0.02, 1 / self._count)
-        self.loss += share * (report.loss - self.loss)
-        self.rate += share * (report.tokens / report.seconds - self.rate)
-
-    def values(self) -> dict[str, float]:
-        """Returns what is worth a curve."""
-        return {"loss/train": self.loss, "tokens_per_second": self.rate}

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from translator.checkpoint import MANIFEST
 from translator.errors import CheckpointError
-from translator.folders import settle
+from translator.folders import readable
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "everyday-en-de"
@@ -26,9 +27,9 @@ def find_checkpoint(path_or_name: str | Path | None = None) -> Path:
     built_in = pretrained_models()
     wanted = DEFAULT_MODEL if path_or_name is None else str(path_or_name)
     if path_or_name is not None:
-        settle(Path(path_or_name))
-        if Path(path_or_name).is_dir():
-            return Path(path_or_name)
+        folder = readable(Path(path_or_name))
+        if (folder / MANIFEST).is_file() or (folder.is_dir() and wanted not in built_in):
+            return folder
     if wanted in built_in:
         return built_in[wanted]
     raise CheckpointError(

@@ -16,18 +16,20 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from translator.config import DecodingOptions, ModelConfig
 from translator.errors import CheckpointError, ConfigError
-from translator.folders import replace_folder, settle
+from translator.folders import readable, replace_folder
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
 from translator.weights import StoredType, pack_weights, unpack_weights
 
 FORMAT = "carousel-checkpoint"
 FORMAT_VERSION = 1
+DEFAULT_MAX_SOURCE_TOKENS = 120
 MANIFEST, WEIGHTS, TOKENIZER, CARD = "manifest.json", "model.safetensors", "tokenizer.model", "README.md"
 _TEXTS = ("name", "stored_type", "licence", "weights_sha256", "tokenizer_sha256")
 _LISTS = ("languages", "directions", "scores", "credits")
@@ -90,6 +92,12 @@ class Manifest:
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
+    @property
+    def max_source_tokens(self) -> int:
+        """Pieces of the longest sentence the model was taught; longer ones are better cut."""
+        limit = dict(self.training.get("cleaning", {})).get("max_tokens")
+        return int(limit) if limit else DEFAULT_MAX_SOURCE_TOKENS
+
 
 class Checkpoint(NamedTuple):
     """A loaded checkpoint."""
@@ -134,7 +142,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         CheckpointError: There is none, it is foreign, newer or damaged.
     """
-    settle(path)
+    path = readable(path)
     try:
         table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -160,13 +168,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is missing, foreign, newer, cut short or altered.
     """
+    path = readable(path)
     manifest = read_manifest(path)
     for name, wanted in ((WEIGHTS, manifest.weights_sha256), (TOKENIZER, manifest.tokenizer_sha256)):
         _verify(path / name, wanted)
     tokenizer = Tokenizer.from_file(path / TOKENIZER)
     try:
-        model = TranslationModel.from_config(manifest.model)
-        model.load_state_dict(unpack_weights(load_file(path / WEIGHTS)))
+        with torch.device("meta"):  # sizes only: the weights are about to come
+            model = TranslationModel.from_config(manifest.model)
+        model.load_state_dict(unpack_weights(load_file(path / WEIGHTS)), assign=True)
     except (RuntimeError, KeyError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(

@@ -8,6 +8,8 @@ from math import isfinite
 
 from translator.errors import ConfigError
 
+MAX_BEAM_SIZE = 500
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -53,9 +55,9 @@ class DecodingOptions:
     Args:
         beam_size: Hypotheses kept a step; 1 is greedy search.
         n_best: Translations returned for each sentence, at most beam_size.
-        length_penalty: alpha of ((5 + |Y|) / 6)^alpha (Wu et al. 2016, eq. 14); 0 is off.
-        coverage_penalty: beta of the same equation; 0 is off.
-        max_length_ratio: Target tokens allowed for each source token.
+        length_penalty: alpha of ((5 + |Y|) / 6)^alpha (Wu et al. 2016, eq. 14), at most 10; 0 is off.
+        coverage_penalty: beta of the same equation, at most 10; 0 is off.
+        max_length_ratio: Target tokens allowed for each source token, at most 100.
         max_length_margin: Target tokens allowed besides.
     """
 
@@ -74,9 +76,12 @@ class DecodingOptions:
             self.n_best <= self.beam_size,
             f"n_best is {self.n_best}, wanted 1 to beam_size = {self.beam_size}; raise beam_size to get more.",
         )
-        for name in ("length_penalty", "coverage_penalty", "max_length_ratio"):
+        _require(self.beam_size <= MAX_BEAM_SIZE, f"beam_size is {self.beam_size}, wanted at most {MAX_BEAM_SIZE}.")
+        for name, highest in (("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)):
             value = getattr(self, name)
-            _require(isfinite(value) and value >= 0, f"{name} is {value}, wanted a number of at least 0.")
+            _require(
+                isfinite(value) and 0 <= value <= highest, f"{name} is {value}, wanted a number from 0 to {highest}."
+            )
 
     def max_target_length(self, source_length: int) -> int:
         """Returns the most target tokens, eos included, for a source of `source_length` tokens."""

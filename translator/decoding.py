@@ -1,6 +1,6 @@
 """Many sentences through one search: sorted by length, admitted as room comes free, given back in their order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
@@ -8,6 +8,8 @@ from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError
 from translator.scoring import Hypothesis
 from translator.tokenizer import Tokenizer
+
+MAX_BATCH_TOKENS = 8192  # source tokens, padding included, that are searched at once
 
 
 def decode_all(
@@ -58,8 +60,8 @@ def decode_all(
         if cancelled is not None and cancelled():
             raise CancelledError("The translation was cancelled.")
         if waiting and search.live <= batch_size // 2:
-            room = batch_size - search.live
-            admitted, waiting = waiting[-room:], waiting[:-room]
+            room = _room(sources, waiting, position_of.values(), batch_size)
+            admitted, waiting = waiting[len(waiting) - room :], waiting[: len(waiting) - room]
             position_of.update(zip(search.admit([sources[n] for n in admitted]), admitted, strict=True))
         for ticket, hypotheses in search.advance():
             position = position_of.pop(ticket)
@@ -67,3 +69,10 @@ def decode_all(
             if on_finished is not None:
                 on_finished(position)
     return results
+
+
+def _room(sources: Sequence[Sequence[int]], waiting: Sequence[int], live: Collection[int], batch_size: int) -> int:
+    """Returns how many of `waiting`, taken from its end, may join: limited by number and by padded tokens."""
+    longest = max(len(sources[position]) for position in (*live, waiting[-1]))
+    room = min(batch_size, MAX_BATCH_TOKENS // longest) - len(live)
+    return min(len(waiting), max(room, 0 if live else 1))

@@ -29,5 +29,9 @@ class CorpusError(CarouselError):
     """Training text that cannot be used: sides of unlike length, nothing left after cleaning, too little of it."""
 
 
+class TrainingError(CarouselError):
+    """A run that cannot go on: it diverged."""
+
+
 class CancelledError(CarouselError):
     """The caller went away; the work was stopped."""

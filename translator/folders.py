@@ -1,7 +1,7 @@
 """Folders that are there whole or not at all: how checkpoints and training states reach the disk.
 
 A new folder is written beside the old one, flushed, and takes its place by renaming. Whatever happens in between (a
-kill, a full disk), either the old or the new one can be read: `settle` finishes a swap that was interrupted.
+kill, a full disk), either the old or the new one can be read: `readable` says where, and the next writer settles it.
 """
 
 import os
@@ -39,6 +39,15 @@ def replace_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         settle(path)
+
+
+def readable(path: Path) -> Path:
+    """Returns where `path` can be read: itself, or the old folder that an interrupted swap put aside.
+
+    Readers ask this and change nothing, so that they never get in the way of a writer who is in the middle of a swap.
+    """
+    old = _beside(path.resolve(), "old")
+    return old if old.is_dir() and not path.exists() else path
 
 
 def settle(path: Path) -> None:

@@ -5,22 +5,18 @@ with alignment, scores and warnings -> segments put back. What cannot be transla
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from translator.alignment import AlignedWords
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
+from translator.document import Document
 from translator.engine import DecodingEngine
 from translator.errors import LanguageError
-from translator.scoring import Hypothesis
-from translator.segmentation import Segment, segments
-from translator.sentence import SourceSentence, TargetSentence, read_sentence, write_sentence
-from translator.translation import TokenScore, Translation, TranslationRequest
+from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
 
@@ -138,9 +134,10 @@ class Translator:
         """Translates texts of several directions together; the rest as in `translate`."""
         for _, source, target in set(requests):
             self.check_direction(source, target)
-        plans = [_Plan(request, segments(request.text, request.source)) for request in requests]
-        read = [plan.read(self) for plan in plans]
-        unique = {tuple(sentence.ids): sentence for sentences in read for sentence in sentences}
+        limit = self.manifest.max_source_tokens
+        documents = [Document(request, tokenizer=self._tokenizer, max_source_tokens=limit) for request in requests]
+        # What is said twice is translated once.
+        unique = {tuple(sentence.ids): sentence for document in documents for sentence in document.sentences}
         done = 0
 
         def count(_: int) -> None:
@@ -160,83 +157,6 @@ class Translator:
         )
         hypotheses = dict(zip(unique, found, strict=True))
         return [
-            plan.write(self, sentences, [hypotheses[tuple(sentence.ids)] for sentence in sentences])
-            for plan, sentences in zip(plans, read, strict=True)
+            document.assemble([hypotheses[tuple(sentence.ids)] for sentence in document.sentences])
+            for document in documents
         ]
-
-    def _read(self, text: str, start: int, target: str) -> SourceSentence:
-        return read_sentence(text, start, tokenizer=self._tokenizer, target=target)
-
-    def _write(self, sentence: SourceSentence, hypothesis: Hypothesis) -> TargetSentence:
-        return write_sentence(sentence, hypothesis, tokenizer=self._tokenizer)
-
-
-class _Plan:
-    """One text taken apart, to be put together again."""
-
-    def __init__(self, request: TranslationRequest, parts: list[Segment]) -> None:
-        self.request, self.parts = request, parts
-
-    def read(self, translator: Translator) -> list[SourceSentence]:
-        text, target = self.request.text, self.request.target
-        return [
-            translator._read(text[part.start : part.end], part.start, target)
-            for part in self.parts
-            if part.kind == "sentence"
-        ]
-
-    def write(
-        self, translator: Translator, sentences: list[SourceSentence], found: list[list[Hypothesis]]
-    ) -> Translation:
-        """Puts translated sentences where their sources stood."""
-        written = [
-            [translator._write(sentence, hypothesis) for hypothesis in hypotheses]
-            for sentence, hypotheses in zip(sentences, found, strict=True)
-        ]
-        best = self._assemble([ranks[0] if ranks else None for ranks in written])
-        wanted = max((len(ranks) for ranks in written), default=1)
-        others = [
-            self._assemble([ranks[min(rank, len(ranks) - 1)] if ranks else None for ranks in written]).text
-            for rank in range(1, wanted)
-        ]
-        different = tuple(text for text in dict.fromkeys(others) if text != best.text)
-        return replace(best, alternatives=different)
-
-    def _assemble(self, sentences: list[TargetSentence | None]) -> Translation:
-        text, source, target = self.request
-        pieces: list[str] = []
-        tokens: list[TokenScore] = []
-        alignment: list[AlignedWords] = []
-        warnings: list[str] = []
-        scores: list[float] = []
-        waiting, length = iter(sentences), 0
-        for part in self.parts:
-            original = text[part.start : part.end]
-            sentence = next(waiting) if part.kind == "sentence" else None
-            piece = original
-            if sentence is not None and sentence.text:
-                piece = sentence.text
-                tokens += [
-                    replace(token, start=token.start + length, end=token.end + length) for token in sentence.tokens
-                ]
-                alignment += [
-                    replace(link, target_start=link.target_start + length, target_end=link.target_end + length)
-                    for link in sentence.alignment
-                ]
-                warnings += sentence.warnings
-                scores.append(sentence.score)
-            elif part.kind == "sentence":
-                warnings.append(f"No translation was found for {original[:40]!r}; it was copied.")
-            pieces.append(piece)
-            length += len(piece)
-        return Translation(
-            "".join(pieces),
-            source,
-            target,
-            text,
-            sum(scores) / len(scores) if scores else 0.0,
-            tuple(tokens),
-            tuple(alignment),
-            (),
-            tuple(dict.fromkeys(warnings)),
-        )

@@ -21,6 +21,10 @@ _WHITE_SPACE = re.compile(r"\s")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLAUSE_END = re.compile(r"[,;:)\]\u2013\u2014](?=\s)|[\u3001\uff0c\uff1a\uff1b]")
 _LOOKAHEAD = 1000
+# Emoji and dingbats, with what joins and varies them, parted from the words by white space.
+_SYMBOL = "[\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\u200d\ufe0e\ufe0f\U000e0020-\U000e007f]"
+_SYMBOLS_FIRST = re.compile(rf"{_SYMBOL}+\s+")
+_SYMBOLS_LAST = re.compile(rf"\s+{_SYMBOL}+\Z")
 _MAX_CLUSTER = 16
 
 
@@ -75,7 +79,7 @@ def _sentence_spans(text: str, language: str, max_characters: int) -> Iterator[t
     seen = _WHITE_SPACE.sub(" ", _SURROGATE.sub("\ufffd", text))
     for line in _LINE.finditer(text):
         for start, end in _split_line(seen, line.start(), line.end(), language, max_characters):
-            yield from _cut(text, *_strip(text, start, end), max_characters)
+            yield from _cut(text, *_strip_symbols(text, *_strip(text, start, end)), max_characters)
 
 
 def _split_line(
@@ -144,6 +148,15 @@ def _cluster_start(text: str, start: int, limit: int) -> int:
         if not follows and text[position - 1] != "\u200d":
             return position
     return limit
+
+
+def _strip_symbols(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without the emoji and other symbols that stand apart at its ends: they need no translation."""
+    while (first := _SYMBOLS_FIRST.match(text, start, end)) and first.end() != end:
+        start = first.end()
+    while (last := _SYMBOLS_LAST.search(text, max(start, end - _MAX_CLUSTER), end)) and last.start() > start:
+        end = last.start()
+    return start, end
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """One sentence on its way through the model: text to source ids, hypothesis to text with alignment."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], h
     for position, token_id in enumerate(hypothesis.token_ids):
         copy = ""
         if token_id == Tokenizer.unk_id:
-            looked_at = int(hypothesis.attention_weights[position].argmax())
+            looked_at = _most_seen(hypothesis.attention_weights[position].tolist(), sentence.spans)
             start, end = sentence.spans[looked_at]
             if sentence.ids[looked_at] != Tokenizer.unk_id:
                 touched = [span for span in source_words if span[0] < end and start < span[1]]
@@ -110,14 +111,19 @@ def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], h
     return copies
 
 
+def _most_seen(weights: Sequence[float], spans: Sequence[tuple[int, int]]) -> int:
+    """Returns the source position that got the most attention, of those that stand for text."""
+    return max(range(len(spans)), key=lambda position: (spans[position][0] < spans[position][1], weights[position]))
+
+
 def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tuple[str, ...]:
     found = []
     if not hypothesis.finished:
         found.append(f"The translation of {_shown(sentence.text)} was cut at the maximum length.")
     found += [
         f"{_shown(stretch)} is not in the model's alphabet and is missing from the translation."
-        for stretch in sentence.unknown
-        if stretch and stretch not in text
+        for stretch, times in Counter(filter(None, sentence.unknown)).items()
+        if text.count(stretch) < times
     ]
     return tuple(found)
 

@@ -37,17 +37,20 @@ def test_a_name_finds_the_built_in_model(built_in: Path, kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", [str, Path], ids=["text", "path"])
-def test_a_folder_is_found_and_goes_before_a_name(tmp_path: Path, kind: type) -> None:
+def test_a_checkpoint_folder_is_found_and_goes_before_a_name(tmp_path: Path, kind: type) -> None:
     Path("another").mkdir()
+    assert find_checkpoint(kind("another")) != Path("another"), "a folder without a manifest is no checkpoint"
+    (Path("another") / "manifest.json").touch()
     assert find_checkpoint(kind("another")) == Path("another")
     assert find_checkpoint(kind(tmp_path)) == tmp_path
     assert find_checkpoint(".") == Path(".")
 
 
-def test_a_folder_whose_replacement_was_cut_off_is_brought_back(tmp_path: Path) -> None:
+def test_a_folder_whose_replacement_was_cut_off_is_read_where_it_was_put_aside(tmp_path: Path) -> None:
     (tmp_path / ".model.old").mkdir()
-    assert find_checkpoint(tmp_path / "model") == tmp_path / "model"
-    assert (tmp_path / "model").is_dir()
+    (tmp_path / ".model.old" / "manifest.json").touch()
+    assert find_checkpoint(tmp_path / "model") == tmp_path / ".model.old"
+    assert not (tmp_path / "model").exists(), "a reader changes nothing"
 
 
 @pytest.mark.parametrize("wanted", ["nothing", "no/such/folder", "half-copied", "another/manifest.json"])

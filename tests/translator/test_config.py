@@ -50,10 +50,12 @@ def test_counts_of_the_search_are_whole_numbers_of_at_least_one(name: str, value
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["length_penalty", "coverage_penalty", "max_length_ratio"])
-@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")], ids=["negative", "no number", "infinite"])
-def test_weights_of_the_search_are_finite_and_not_negative(name: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=f"^{name} is {value}, wanted a number of at least 0"):
+@pytest.mark.parametrize(("name", "highest"), [("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)])
+@pytest.mark.parametrize(
+    "value", [-0.1, float("nan"), float("inf"), 100.5], ids=["negative", "no number", "infinite", "too large"]
+)
+def test_weights_of_the_search_are_within_their_range(name: str, highest: int, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is {value}, wanted a number from 0 to {highest}"):
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 

@@ -131,6 +131,15 @@ def test_killed_at_any_moment_one_whole_folder_is_left(
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_save_needs_no_settling_before_it(path: Path) -> None:
+    leftover = path.with_name(".model.old")  # of one that was killed after its second renaming
+    leftover.mkdir()
+    (leftover / "text").write_text("older")
+    write(path, "new")
+    assert content(path) == {"text": "new"}
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_settling_what_is_settled_changes_nothing(path: Path) -> None:
     settle(path)
     assert content(path) == OLD

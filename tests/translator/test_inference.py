@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from translator.config import DecodingOptions
+from translator.decoding import decode_all
 from translator.errors import CancelledError, CheckpointError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
+from translator.scoring import Hypothesis
 
 TEXTS = [
     "the small dog sleeps here. Why?",
@@ -131,6 +133,20 @@ def test_alternatives_differ_and_the_best_is_the_same_as_without(translator: Tra
     assert len({translation.text, *translation.alternatives}) == 1 + len(translation.alternatives)
     assert best.alternatives == ()
     assert best.text == translation.text
+
+
+def test_hypotheses_that_read_alike_are_one_alternative(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = DecodingOptions(beam_size=4, n_best=2, max_length_ratio=1.0, max_length_margin=5)
+    expected = one(translator, "Why?", options)
+    assert len(expected.alternatives) == 1
+
+    def search_twice(*args: object, **options: object) -> list[list[Hypothesis]]:
+        return [[each for each in found for _ in range(2)] for found in decode_all(*args, **options)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr("translator.inference.decode_all", search_twice)
+    assert one(translator, "Why?", options) == expected
 
 
 def test_without_options_the_checkpoint_decides(translator: Translator) -> None:

@@ -1,0 +1,121 @@
+"""A text of any length, taken apart for the model and put together again.
+
+Whatever lies between sentences is remembered and comes back as it was. A sentence longer than any the model was taught
+is cut again, at a clause or a space: a model asked for more than it has learned drops the rest without a word.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from translator.alignment import AlignedWords
+from translator.scoring import Hypothesis
+from translator.segmentation import Segment, segments
+from translator.sentence import SourceSentence, TargetSentence, read_sentence, write_sentence
+from translator.tokenizer import Tokenizer
+from translator.translation import TokenScore, Translation, TranslationRequest
+
+SPECIAL_TOKENS = 2  # the language token and eos of every source
+
+
+class _Part(NamedTuple):
+    """A stretch of the text, and the sentence it holds; None is copied as it is."""
+
+    segment: Segment
+    sentence: SourceSentence | None
+
+
+class Document:
+    """One request on its way.
+
+    Args:
+        request: Text and direction.
+        tokenizer: Of the model.
+        max_source_tokens: Pieces of the longest sentence the model was taught.
+    """
+
+    def __init__(self, request: TranslationRequest, *, tokenizer: Tokenizer, max_source_tokens: int) -> None:
+        """Takes the text apart."""
+        self._request, self._tokenizer, self._max_source_tokens = request, tokenizer, max_source_tokens
+        whole = segments(request.text, request.source)
+        self._parts = [part for segment in whole for part in self._read(segment)]
+
+    @property
+    def sentences(self) -> list[SourceSentence]:
+        """What has to be translated, in order."""
+        return [part.sentence for part in self._parts if part.sentence is not None]
+
+    def assemble(self, found: Sequence[Sequence[Hypothesis]]) -> Translation:
+        """Puts the n-best hypotheses of each of `sentences` where their sources stood.
+
+        Hypotheses without text are passed over; a sentence that has no other is copied, with a warning. The alternatives
+        take the next best of every sentence at once.
+        """
+        written = [
+            [answer for answer in self._write(sentence, hypotheses) if answer.text]
+            for sentence, hypotheses in zip(self.sentences, found, strict=True)
+        ]
+        ranks = max((len(hypotheses) for hypotheses in written), default=1)
+        best, *others = [
+            self._join([hypotheses[min(rank, len(hypotheses) - 1)] if hypotheses else None for hypotheses in written])
+            for rank in range(max(1, ranks))
+        ]
+        different = dict.fromkeys(other.text for other in others if other.text != best.text)
+        return replace(best, alternatives=tuple(different))
+
+    def _read(self, segment: Segment) -> Iterator[_Part]:
+        start, end, kind = segment
+        if kind == "verbatim":
+            yield _Part(segment, None)
+            return
+        text, source, target = self._request
+        sentence = read_sentence(text[start:end], start, tokenizer=self._tokenizer, target=target)
+        pieces, length = len(sentence.ids) - SPECIAL_TOKENS, end - start
+        if pieces <= self._max_source_tokens or length == 1:
+            yield _Part(segment, sentence)
+            return
+        shorter = max(1, min(length - 1, length * self._max_source_tokens // pieces))
+        for inner in segments(text[start:end], source, max_characters=shorter):
+            yield from self._read(Segment(start + inner.start, start + inner.end, inner.kind))
+
+    def _write(self, sentence: SourceSentence, hypotheses: Sequence[Hypothesis]) -> Iterator[TargetSentence]:
+        for hypothesis in hypotheses:
+            yield write_sentence(sentence, hypothesis, tokenizer=self._tokenizer)
+
+    def _join(self, sentences: Sequence[TargetSentence | None]) -> Translation:
+        """Makes the whole from one translation for each sentence."""
+        text, source, target = self._request
+        pieces: list[str] = []
+        tokens: list[TokenScore] = []
+        alignment: list[AlignedWords] = []
+        warnings: list[str] = []
+        scores: list[float] = []
+        waiting, length = iter(sentences), 0
+        for (start, end, _), asked in self._parts:
+            piece = text[start:end]
+            answer = None if asked is None else next(waiting)
+            if answer is not None:
+                tokens += [replace(each, start=each.start + length, end=each.end + length) for each in answer.tokens]
+                alignment += [_moved(link, length) for link in answer.alignment]
+                warnings += answer.warnings
+                scores.append(answer.score)
+                piece = answer.text
+            elif asked is not None:
+                warnings.append(f"No translation was found for {piece[:40]!r}; it was copied.")
+            pieces.append(piece)
+            length += len(piece)
+        score = sum(scores) / len(scores) if scores else 0.0
+        return Translation(
+            "".join(pieces),
+            source,
+            target,
+            text,
+            score=score,
+            tokens=tuple(tokens),
+            alignment=tuple(alignment),
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+
+
+def _moved(link: AlignedWords, distance: int) -> AlignedWords:
+    return replace(link, target_start=link.target_start + distance, target_end=link.target_end + distance)
