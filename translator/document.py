@@ -48,8 +48,8 @@ class Document:
     def assemble(self, found: Sequence[Sequence[Hypothesis]]) -> Translation:
         """Puts the n-best hypotheses of each of `sentences` where their sources stood.
 
-        Hypotheses without text are passed over; a sentence that has no other is copied, with a warning. The alternatives
-        take the next best of every sentence at once.
+        Hypotheses without text are passed over; a sentence that has no other is copied, with a warning. The
+        alternatives take the next best of every sentence at once.
         """
         written = [
             [answer for answer in self._write(sentence, hypotheses) if answer.text]

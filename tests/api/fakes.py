@@ -24,7 +24,7 @@ class FakeTranslator:
     directions = DIRECTIONS
     manifest = FakeManifest()
 
-    def __init__(self, failures: dict[str, Exception] | None = None, *, deaf: bool = False) -> None:
+    def __init__(self, failures: dict[str, BaseException] | None = None, *, deaf: bool = False) -> None:
         self.deaf = deaf  # to `cancelled`
         self.failures = failures or {}
         self.batches: list[list[str]] = []

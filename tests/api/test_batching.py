@@ -8,6 +8,8 @@ import pytest
 
 from api.batching import Batcher
 from api.errors import BusyError, DeadlineError
+from api.jobs import JobQueue, Piece
+from api.pace import Pace
 from tests.api.fakes import FakeTranslator
 from translator.config import DecodingOptions
 from translator.errors import InputError
@@ -99,10 +101,37 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(translator: FakeT
         await asyncio.sleep(0)
         with pytest.raises(BusyError, match="8 characters are waiting and at most 10 may") as refusal:
             await ask(made, "123")
-        assert 1 <= refusal.value.retry_after_seconds <= 60
+        assert refusal.value.retry_after_seconds == 1  # 15 characters, at the 1,000 a second of the first guess
         assert made.waiting_characters == 8
         translator.release()
         assert await asyncio.gather(*answers) == [["<de>in hand"], ["<de>12345678"]]
+
+
+async def test_when_to_come_back_counts_the_queue_and_the_batch_in_hand(translator: FakeTranslator) -> None:
+    async with batcher(translator, queue_characters=2_000) as made:
+        translator.hold()
+        answers = [ask(made, "a" * 2_500)]
+        await until_begun(translator)
+        answers.append(ask(made, "b" * 1_400))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="1400 characters are waiting") as refusal:
+            await ask(made, "c" * 601)
+        assert refusal.value.retry_after_seconds == 4  # 3,900 characters at 1,000 a second
+        translator.release()
+        await asyncio.gather(*answers)
+
+
+def test_the_pace_is_a_decayed_mean_in_which_small_batches_weigh_little() -> None:
+    pace = Pace()
+    assert pace.characters_per_second == 1_000
+    for _ in range(100):
+        pace.add(8_000, 2)
+    assert pace.characters_per_second == pytest.approx(4_000, rel=0.001), "the guess is forgotten"
+    pace.add(2, 0.02)  # one word, a hundred characters a second
+    assert pace.characters_per_second > 3_990
+    for _ in range(100):
+        pace.add(0, 2)
+    assert pace.characters_per_second == pytest.approx(1, abs=0.1), "never 0"
 
 
 async def test_a_request_that_waits_past_its_deadline_is_refused_and_not_decoded() -> None:
@@ -180,6 +209,37 @@ async def test_one_requests_failure_is_not_its_neighbours(error: Exception) -> N
             await bad
         assert await one + await other == ["<de>one", "<de>other"]
         assert await ask(made, "later") == ["<de>later"], "the batcher lives on"
+
+
+class Panic(BaseException):
+    """As pyo3's PanicException, which is no Exception either."""
+
+
+@pytest.mark.parametrize("panic", [Panic("index out of bounds"), SystemExit(1), StopIteration()], ids=repr)
+async def test_what_is_no_exception_fails_its_request_and_not_the_service(panic: BaseException) -> None:
+    translator = FakeTranslator({"bad": panic})
+    async with batcher(translator, batch_wait_seconds=0.02) as made:
+        bad, fine = ask(made, "bad"), ask(made, "fine")
+        with pytest.raises(RuntimeError, match=f"ended with {type(panic).__name__}"):
+            await bad
+        assert await fine == ["<de>fine"]
+        assert made.running
+
+
+async def test_when_nothing_is_translated_any_more_requests_are_refused_and_closing_is_quiet(
+    translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(queue: JobQueue, *, max_texts: int, max_characters: int) -> list[Piece]:
+        raise MemoryError("no room for a list")
+
+    monkeypatch.setattr(JobQueue, "take", broken)
+    async with batcher(translator, deadline_seconds=0.2) as made:
+        with pytest.raises(BusyError, match="still waiting"):
+            await ask(made, "first")
+        assert not made.running
+        with pytest.raises(BusyError, match="is not translating: it is stopping, or must be restarted"):
+            await ask(made, "second")
+    assert "no room for a list" in caplog.text
 
 
 async def test_a_translator_that_loses_a_text_is_an_error_not_a_shift(translator: FakeTranslator) -> None:

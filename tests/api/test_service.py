@@ -51,14 +51,12 @@ async def test_an_application_whose_model_cannot_be_loaded_does_not_start(tmp_pa
 @pytest.mark.parametrize(
     ("method", "path", "status", "sentence"),
     [
-        pytest.param(
-            "GET", "/nowhere", 404, "/nowhere is not served here; /docs lists what is", id="unknown path"
-        ),
+        pytest.param("GET", "/nowhere", 404, "/nowhere is not served here; /docs lists what is", id="unknown path"),
         pytest.param("GET", "/page/secret.py", 404, "/page/secret.py is not served here", id="no such asset"),
+        pytest.param("POST", "/translate/", 404, "/translate/ is not served here", id="a slash behind"),
+        pytest.param("OPTIONS", "/nowhere", 404, "/nowhere is not served here", id="options of nothing"),
         pytest.param("GET", "/translate", 405, "GET is not allowed for /translate", id="GET /translate"),
-        pytest.param(
-            "DELETE", "/languages", 405, "DELETE is not allowed for /languages", id="DELETE /languages"
-        ),
+        pytest.param("DELETE", "/languages", 405, "DELETE is not allowed for /languages", id="DELETE /languages"),
     ],
 )
 async def test_unknown_paths_and_methods_have_an_error_body(
@@ -84,9 +82,23 @@ async def test_a_preflight_is_answered(service: Service) -> None:
 
 
 async def test_other_origins_can_be_shut_out(service: Service) -> None:
+    origin = {"Origin": "http://elsewhere.test"}
     async with service(cors_origins="none") as client:
-        response = await client.get("/languages", headers={"Origin": "http://elsewhere.test"})
+        response = await client.get("/languages", headers=origin)
+        preflight = await client.options("/translate", headers={**origin, "Access-Control-Request-Method": "POST"})
     assert "Access-Control-Allow-Origin" not in response.headers
+    assert (preflight.status_code, preflight.json()) == (400, {"error": "Disallowed CORS origin"})
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/translate", "POST"), ("/languages", "GET"), ("/health", "GET"), ("/", "GET")],
+)
+async def test_plain_options_are_answered(service: Service, path: str, allowed: str) -> None:
+    async with service() as client:
+        response = await client.options(path, headers={"Origin": "http://elsewhere.test"})
+    assert (response.status_code, response.headers["Allow"], response.content) == (200, allowed, b"")
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
@@ -105,9 +117,7 @@ async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
     assert set(description["paths"]) == {"/translate", "/languages", "/health"}
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param("/", id="the page"), pytest.param("/docs", id="the reference")]
-)
+@pytest.mark.parametrize("path", [pytest.param("/", id="the page"), pytest.param("/docs", id="the reference")])
 async def test_pages_and_all_they_load_come_from_here(service: Service, path: str) -> None:
     async with service() as client:
         page = await client.get(path)
@@ -126,9 +136,7 @@ async def test_scripts_are_served_as_modules_must_be(service: Service) -> None:
 
 @pytest.mark.parametrize("name", ["index.html", "docs.html", "page.js", "docs.js", "style.css"])
 def test_no_page_file_names_another_host(name: str) -> None:
-    assert not re.search(
-        r"https?://|//[a-z]+\.", (PAGE / name).read_text(encoding="utf-8").replace('"http"', "")
-    )
+    assert not re.search(r"https?://|//[a-z]+\.", (PAGE / name).read_text(encoding="utf-8").replace('"http"', ""))
 
 
 def test_the_script_finds_every_element_and_every_control_has_a_name() -> None:

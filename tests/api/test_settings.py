@@ -31,9 +31,7 @@ def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.Monkey
         pytest.param("http://a.test, http://b.test", ("http://a.test", "http://b.test"), id="two"),
     ],
 )
-def test_origins_are_parted_by_commas(
-    monkeypatch: pytest.MonkeyPatch, written: str, origins: tuple[str, ...]
-) -> None:
+def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch, written: str, origins: tuple[str, ...]) -> None:
     monkeypatch.setenv("CAROUSEL_CORS_ORIGINS", written)
     assert load_settings().cors_origins == origins
 
@@ -41,21 +39,13 @@ def test_origins_are_parted_by_commas(
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        pytest.param(
-            "PORT", "http", r"CAROUSEL_PORT \(port\) is 'http': input should be a valid integer", id="word"
-        ),
-        pytest.param(
-            "PORT", "70000", r"CAROUSEL_PORT \(port\) is '70000': .* less than or equal to 65535", id="port"
-        ),
-        pytest.param(
-            "QUEUE_CHARACTERS", "0", "CAROUSEL_QUEUE_CHARACTERS .* greater than or equal to 1", id="no room"
-        ),
+        pytest.param("PORT", "http", r"CAROUSEL_PORT \(port\) is 'http': input should be a valid integer", id="word"),
+        pytest.param("PORT", "70000", r"CAROUSEL_PORT \(port\) is '70000': .* less than or equal to 65535", id="port"),
+        pytest.param("QUEUE_CHARACTERS", "0", "CAROUSEL_QUEUE_CHARACTERS .* greater than or equal to 1", id="no room"),
         pytest.param("LOG_LEVEL", "loud", "CAROUSEL_LOG_LEVEL .* 'debug', 'info'", id="unknown level"),
     ],
 )
-def test_a_bad_setting_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
-) -> None:
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
     monkeypatch.setenv(f"CAROUSEL_{name}", value)
     with pytest.raises(ConfigError, match=sentence):
         load_settings()

@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from api.body import BROKEN_JSON
+from api.schemas import TranslateRequest
 from tests.api.conftest import Service
 from tests.api.fakes import FakeTranslator
 
@@ -18,6 +20,7 @@ STATION = {"q": "Where is the train station?", "source": "en", "target": "de"}
 STATION_DE = {"translatedText": "<de>Where is the train station?"}
 JSON_TEXT = json.dumps(STATION)
 FORM = "application/x-www-form-urlencoded"
+WRONG_COUNTS: tuple[object, ...] = (None, False, True, [], {}, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -28,19 +31,20 @@ FORM = "application/x-www-form-urlencoded"
             {"content": JSON_TEXT, "headers": {"Content-Type": "application/json; charset=utf-8"}},
             id="JSON with a charset",
         ),
-        pytest.param(
-            {"content": JSON_TEXT, "headers": {"Content-Type": FORM}}, id="JSON that curl -d calls a form"
-        ),
+        pytest.param({"content": JSON_TEXT, "headers": {"Content-Type": FORM}}, id="JSON that curl -d calls a form"),
         pytest.param({"content": f"\n {JSON_TEXT}"}, id="JSON without a content type"),
         pytest.param({"data": STATION}, id="urlencoded form"),
         pytest.param({"files": {name: (None, text) for name, text in STATION.items()}}, id="multipart form"),
         pytest.param({"params": STATION}, id="query string alone"),
         pytest.param(
-            {"params": {"target": "de"}, "data": {**STATION, "target": "en"}}, id="query before form"
+            {"content": "q=Where+is%20the train station%3F&source=en&target=de", "headers": {"Content-Type": FORM}},
+            id="form half encoded",
         ),
+        pytest.param({"params": {"target": "de"}, "data": {**STATION, "target": "en"}}, id="query before form"),
         pytest.param({"json": STATION, "params": {"target": "fr"}}, id="JSON alone when there is JSON"),
         pytest.param({"json": {**STATION, "format": "text", "alternatives": 0}}, id="defaults spelt out"),
-        pytest.param({"json": {**STATION, "format": None, "alternatives": None}}, id="nulls for defaults"),
+        pytest.param({"json": {**STATION, "format": None}}, id="null for the default format"),
+        pytest.param({"json": {**STATION, "alternatives": "0"}}, id="a number as a string"),
         pytest.param({"data": {**STATION, "format": "", "alternatives": "-2"}}, id="empty and negative"),
         pytest.param({"json": {**STATION, "secret": "x", "api_key": ""}}, id="fields of the upstream page"),
         pytest.param({"json": {**STATION, "source": "EN", "target": "De"}}, id="codes in any case"),
@@ -78,9 +82,14 @@ async def test_lone_surrogates_become_replacement_characters(service: Service) -
     assert response.json() == {"translatedText": ["<de>Hi \ufffd!", "<de>\ufffd", "<de>😀"]}
 
 
-async def test_a_language_to_itself_comes_back_unchanged(
-    service: Service, translator: FakeTranslator
-) -> None:
+@pytest.mark.parametrize("body", ["q=Grüße&source=de&target=en", "q=Gr%C3%BC%C3%9Fe&source=de&target=en"])
+async def test_a_form_is_utf8_encoded_or_not(service: Service, body: str) -> None:
+    async with service() as client:
+        response = await client.post("/translate", content=body.encode(), headers={"Content-Type": FORM})
+    assert response.json() == {"translatedText": "<en>Grüße"}
+
+
+async def test_a_language_to_itself_comes_back_unchanged(service: Service, translator: FakeTranslator) -> None:
     async with service() as client:
         response = await client.post("/translate", json={"q": [" a ", ""], "source": "de", "target": "DE"})
     assert response.json() == {"translatedText": [" a ", ""]}
@@ -108,17 +117,13 @@ def without(*names: str, **changes: object) -> dict[str, object]:
         pytest.param({}, "Invalid request: missing q parameter", id="nothing"),
         pytest.param(without("source"), "Invalid request: missing source parameter", id="no source"),
         pytest.param(without("target"), "Invalid request: missing target parameter", id="no target"),
-        pytest.param(
-            without(q=7), "Invalid request: q parameter is not a string or an array of strings", id="number"
-        ),
+        pytest.param(without(q=7), "Invalid request: q parameter is not a string or an array of strings", id="number"),
         pytest.param(
             without(q=["a", None]),
             "Invalid request: q parameter is not a string or an array of strings",
             id="null in the array",
         ),
-        pytest.param(
-            without(source=["en"]), "Invalid request: source parameter is not a string", id="source array"
-        ),
+        pytest.param(without(source=["en"]), "Invalid request: source parameter is not a string", id="source array"),
         pytest.param(without(source="zz"), "zz is not supported", id="unknown source"),
         pytest.param(without(target="zz"), "zz is not supported", id="unknown target"),
         pytest.param(without(target="z" * 5000), "z" * 40 + "… is not supported", id="a novel as language"),
@@ -143,13 +148,24 @@ def without(*names: str, **changes: object) -> dict[str, object]:
             "Invalid request: alternatives parameter is not a number",
             id="no number",
         ),
-        pytest.param(
-            without(q="1" * 61), "Invalid request: request (61) exceeds text limit (60)", id="long text"
+        *(
+            pytest.param(
+                without(alternatives=value),
+                "Invalid request: alternatives parameter is not a number",
+                id=f"alternatives {json.dumps(value)}",
+            )
+            for value in WRONG_COUNTS
         ),
+        pytest.param(without(q="1" * 61), "Invalid request: request (61) exceeds text limit (60)", id="long text"),
         pytest.param(
             without(q=["a", "b", "c", "d"]),
             "Invalid request: request (4) exceeds text limit (3)",
             id="many texts",
+        ),
+        pytest.param(
+            without(q=[1] * 300_000),
+            "Invalid request: request (300000) exceeds text limit (3)",
+            id="many numbers: counted before they are looked at",
         ),
     ],
 )
@@ -169,9 +185,7 @@ async def test_refusals_say_what_is_wrong(service: Service, body: object, senten
         pytest.param(b'["q"]', "application/json", "Invalid JSON format", id="array"),
         pytest.param(b'"q"', "application/json", "Invalid JSON format", id="string"),
         pytest.param(b'{"q": ', FORM, BROKEN_JSON, id="cut short, called a form"),
-        pytest.param(
-            b'{"q": "a"}', "text/plain", "Invalid request: missing q parameter", id="JSON called text"
-        ),
+        pytest.param(b'{"q": "a"}', "text/plain", "Invalid request: missing q parameter", id="JSON called text"),
         pytest.param(
             b"q=a&q=b&source=en&target=de",
             FORM,
@@ -179,14 +193,21 @@ async def test_refusals_say_what_is_wrong(service: Service, body: object, senten
             id="two texts in a form",
         ),
         pytest.param(
-            b"q=a", "multipart/form-data", "Missing boundary in multipart.", id="multipart, no boundary"
+            b"a=1&" * 1001, FORM, "Too many fields. Maximum number of fields is 1000.", id="a form of a thousand fields"
         ),
+        pytest.param(b"q=a", "multipart/form-data", "Missing boundary in multipart.", id="multipart, no boundary"),
     ],
 )
 async def test_broken_bodies(service: Service, content: bytes, kind: str, sentence: str) -> None:
     async with service() as client:
         response = await client.post("/translate", content=content, headers={"Content-Type": kind})
     assert (response.status_code, response.json()) == (400, {"error": sentence})
+
+
+def test_one_wrong_item_is_reported_not_all() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        TranslateRequest.model_validate({**STATION, "q": [1] * 300_000})
+    assert refusal.value.error_count() == 2  # no string, and no list of strings
 
 
 @pytest.mark.parametrize("announced", [pytest.param(True, id="announced"), pytest.param(False, id="chunked")])
@@ -240,9 +261,7 @@ async def test_an_engine_fault_is_500_without_a_trace(
     assert "secret detail" in caplog.text
 
 
-async def test_a_client_gone_in_mid_request_stops_its_work(
-    service: Service, translator: FakeTranslator
-) -> None:
+async def test_a_client_gone_in_mid_request_stops_its_work(service: Service, translator: FakeTranslator) -> None:
     async with service() as client:
         translator.hold()
         status = await _post_and_leave(client, translator)

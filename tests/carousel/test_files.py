@@ -1,8 +1,11 @@
+import errno
 import io
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given
@@ -111,6 +114,48 @@ def test_a_device_is_written_to_and_stays() -> None:
     with open_output(Path("/dev/null")) as output:
         output.write("x")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_pipe_is_written_to() -> None:
+    reader, writer = os.pipe()  # what a shell passes for `-o >(gzip)`
+    with open_output(Path(f"/dev/fd/{writer}")) as output:
+        output.write("ä\n")
+    os.close(writer)
+    with open(reader, encoding="utf-8") as pipe:
+        assert pipe.read() == "ä\n"
+
+
+def write_to_dev_stdout(stdout: int | IO[bytes]) -> bytes:
+    code = (
+        "from pathlib import Path; from carousel.files import open_output\n"
+        "with open_output(Path('/dev/stdout')) as output: output.write('new\\n')"
+    )
+    root = Path(__file__).parents[2]
+    return subprocess.run([sys.executable, "-c", code], cwd=root, stdout=stdout, check=True).stdout
+
+
+def test_stdout_by_its_name_is_a_pipe_when_it_is_one() -> None:
+    assert write_to_dev_stdout(subprocess.PIPE) == b"new\n"
+
+
+def test_stdout_by_its_name_is_appended_to_as_the_shell_says(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("old\n")
+    with path.open("ab") as file:  # `>> out`
+        write_to_dev_stdout(file)
+    assert path.read_text() == "old\nnew\n"
+
+
+def test_a_folder_that_may_not_be_written_to_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**wanted: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".hidden"))
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    sentence = rf"^{tmp_path}/out cannot be written \(Permission denied\): .*or make {tmp_path} one you may write to\.$"
+    with pytest.raises(InputError, match=sentence), open_output(tmp_path / "out"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -157,5 +157,7 @@ def foreign_key(path: Path) -> None:
 def test_a_damaged_state_is_refused(tmp_path: Path, file: str, spoil: Any) -> None:
     save(tmp_path / "state")
     spoil(tmp_path / "state" / file)
-    with pytest.raises(CheckpointError, match=r"The training state in .*state is damaged .*; delete that folder and start again"):
+    with pytest.raises(
+        CheckpointError, match=r"The training state in .*state is damaged .*; delete that folder and start again"
+    ):
         load(tmp_path / "state")

@@ -13,16 +13,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.training.small_run import ALONE, assert_same_run, make_trainer, saved_tensors, small_tokenizer, write_run
+from tests.training.small_run import (
+    ALONE,
+    TRAINING,
+    assert_same_run,
+    make_trainer,
+    saved_tensors,
+    small_tokenizer,
+    write_run,
+)
 from training.batching import plan_epoch
 from training.config import load_config
+from training.distributed import Workers
 from training.experiment import prepare
 from training.schedule import learning_rate
 from training.trainer import Trainer
 from training.validation import Validation
 from translator.batch import pad
 from translator.checkpoint import load_checkpoint
-from translator.errors import CheckpointError
+from translator.errors import CheckpointError, TrainingError
 from translator.tokenizer import Tokenizer
 
 Weights = dict[str, Tensor]
@@ -273,3 +282,31 @@ def test_the_tokenizer_of_a_run_is_always_the_same(tmp_path: Path) -> None:
     models = {trainer.tokenizer.to_bytes() for trainer in trainers}
     assert len(models) == 1
     assert small_tokenizer().languages == trainers[0].tokenizer.languages
+
+
+def test_a_run_that_diverges_says_so_and_keeps_its_weights(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    with torch.no_grad():
+        trainer.model.output_bias.fill_(torch.nan)
+    kept = {name: weight.clone() for name, weight in trainer.average.state_dict().items()}
+    with pytest.raises(TrainingError, match="step 1 is not finite: the run diverged"):
+        trainer.run()
+    assert all(torch.equal(kept[name], weight) for name, weight in trainer.average.state_dict().items())
+
+
+def test_a_resume_with_another_number_of_processes_is_refused(tmp_path: Path) -> None:
+    make_trainer(tmp_path, validation={"every_steps": 6}).run()
+    two = Workers(rank=0, size=2, device=torch.device("cpu"))
+    with pytest.raises(CheckpointError, match=r"saved by 1 process\(es\), and this run has 2"):
+        make_trainer(tmp_path, workers=two, validation={"every_steps": 6}).resume()
+
+
+def test_a_run_that_lost_patience_stays_stopped_when_resumed(
+    tmp_path: Path, judge: Callable[..., list[Weights]]
+) -> None:
+    judge(2.0, 1.0, 1.0, 1.0)
+    settings: dict[str, Any] = {"validation": {"every_steps": 1, "patience": 1}}
+    stopped = make_trainer(tmp_path, **settings).run().step
+    again = make_trainer(tmp_path, **settings)
+    again.resume()
+    assert again.run().step == stopped < int(str(TRAINING["max_steps"]))

@@ -50,7 +50,9 @@ def test_counts_of_the_search_are_whole_numbers_of_at_least_one(name: str, value
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "highest"), [("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)])
+@pytest.mark.parametrize(
+    ("name", "highest"), [("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)]
+)
 @pytest.mark.parametrize(
     "value", [-0.1, float("nan"), float("inf"), 100.5], ids=["negative", "no number", "infinite", "too large"]
 )
