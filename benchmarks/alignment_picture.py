@@ -59,7 +59,8 @@ def draw(translation: Translation) -> str:
     size = f'viewBox="0 0 {width:.0f} {BOTTOM + 42:.0f}" width="{width:.0f}"'
     title = f"<title>{escape(translation.source_text)} → {escape(translation.text)}</title>"
     body = "\n".join(['<rect width="100%" height="100%" rx="10"/>', *curves, *labels])
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n{title}\n<style>{STYLE}</style>\n{body}\n</svg>\n'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    return "\n".join([head, title, f"<style>{STYLE}</style>", body, "</svg>", ""])
 
 
 def _centres(text: str) -> dict[Span, float]:

@@ -17,7 +17,7 @@ WANTED_EXACT = 0.95
 
 def test_numbers_it_has_never_seen_are_spelled_right(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
-    config = shutil.copy(CONFIG, tmp_path / "configs")
+    config = Path(shutil.copy(CONFIG, tmp_path / "configs"))
     write_toy(tmp_path / "runs" / "toy" / "data")
     train(config)
     translator = Translator.load(tmp_path / "runs" / "toy" / "best")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.batching import Examples, plan_epoch
-from training.dataset import Dataset, DirectedCorpus
+from training.dataset import Dataset, DirectedCorpus, Ids
 from translator.errors import CorpusError
 
 Lengths = list[tuple[int, int]]
@@ -20,10 +20,14 @@ budgets = st.integers(1, 60)
 seeds = st.integers(0, 2**32)
 
 
+def filled(sizes: list[int]) -> list[Ids]:
+    return [np.full(size, 9, dtype=np.int32) for size in sizes]
+
+
 def dataset_of(*sizes: Lengths, weights: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Dataset:
     return Dataset(
         [
-            DirectedCorpus(4, *([np.full(row[side], 9, dtype=np.int32) for row in rows] for side in (0, 1)), weight)
+            DirectedCorpus(4, filled([source for source, _ in rows]), filled([target for _, target in rows]), weight)
             for rows, weight in zip(sizes, weights, strict=False)
         ]
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
 from tests.training.small_run import make_trainer
@@ -74,8 +75,14 @@ def test_what_a_follower_drops_depends_on_the_step_alone_so_that_a_resume_is_exa
 
 def test_a_follower_drops_other_units_at_every_step(tmp_path: Path) -> None:
     trainer = one_of_two(tmp_path, rank=1, learning_rate=0.0)
-    gradients = []
-    trainer.optimizer.register_step_pre_hook(lambda *_: gradients.append(trainer.model.embedding.weight.grad.clone()))
+    gradients: list[Tensor] = []
+
+    def keep(*_: object) -> None:
+        gradient = trainer.model.embedding.weight.grad
+        assert gradient is not None
+        gradients.append(gradient.clone())
+
+    trainer.optimizer.register_step_pre_hook(keep)
     for _ in range(2):
         embeddings_after_an_update(trainer, 1)
     assert not torch.equal(*gradients)

@@ -28,7 +28,7 @@ def moments() -> Moments:
 
 
 def save(folder: Path, *, step: int = 7, fill: float = 1.5, **changed: Any) -> None:
-    given = {"weights": weights(fill), "average": weights(fill + 1), "moments": moments()} | changed
+    given: dict[str, Any] = {"weights": weights(fill), "average": weights(fill + 1), "moments": moments()} | changed
     save_state(folder, Progress(config="abc", step=step), **given)
 
 

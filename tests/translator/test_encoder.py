@@ -77,7 +77,7 @@ def test_a_sentence_is_read_as_by_the_plain_model(layers: int) -> None:
         np.testing.assert_allclose(found[0].detach().numpy(), wanted, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(sources, st.randoms(use_true_random=False))
 def test_a_sentence_alone_equals_itself_in_any_batch_and_order(rows: list[list[int]], random: Random) -> None:
     random.shuffle(rows)

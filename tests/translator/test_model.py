@@ -45,7 +45,7 @@ def test_teacher_forcing_says_what_the_plain_model_says(sizes: dict[str, int]) -
     np.testing.assert_allclose(attention[0].numpy(), expected_attention, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(pairs, st.randoms(use_true_random=False))
 def test_a_pair_alone_equals_itself_in_any_batch_and_order(pairs: Pairs, random: Random) -> None:
     random.shuffle(pairs)
