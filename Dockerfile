@@ -39,7 +39,9 @@ ENV PATH=/opt/carousel/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     CAROUSEL_HOST=0.0.0.0 \
-    CAROUSEL_PORT=8000
+    CAROUSEL_PORT=8000 \
+    CAROUSEL_SHUTDOWN_SECONDS=8
+# docker stop kills after 10 seconds: by then what is in flight is answered or cancelled.
 # A number, so that an orchestrator can see that it is not root; nothing is written outside /tmp.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin carousel
 USER 10001:10001

@@ -4,11 +4,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ARGS ?= --from en --to de --test-set multi30k/2016
+# What `make evaluate` scores on: $(SET).$(FROM) and $(SET).$(TO), a sentence a line.
+SET ?= ../shared/data/everyday/en-de/dev
+FROM ?= en
+TO ?= de
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test unit check format demo evaluate train-toy clean
+.PHONY: help install serve test unit check format demo evaluate bench train-toy clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +52,14 @@ format: install  ## Put the code into its one form
 demo: install  ## Translate ten everyday sentences each way
 	@$(BIN)/python benchmarks/demo.py
 
-evaluate: install  ## Score the default model on a public test set (ARGS="--from de ...")
-	$(BIN)/carousel evaluate $(ARGS)
+evaluate: install  ## Score the default model on two files (SET=data/dev FROM=en TO=de ARGS="--json")
+	@test -f "$(SET).$(FROM)" && test -f "$(SET).$(TO)" || { \
+	  echo "There are no files $(SET).$(FROM) and $(SET).$(TO): name a text and its translation, as in make evaluate SET=data/dev FROM=en TO=de." >&2; \
+	  exit 1; }
+	$(BIN)/carousel evaluate --from $(FROM) --to $(TO) "$(SET).$(FROM)" "$(SET).$(TO)" $(ARGS)
+
+bench: install  ## Measure training speed beside other toolkits (ARGS="--help" says what it needs)
+	$(BIN)/python benchmarks/training_speed.py $(ARGS)
 
 train-toy: install  ## Train the toy model (digits to words) from scratch, two minutes on a CPU
 	rm -rf runs/toy

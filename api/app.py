@@ -1,14 +1,18 @@
 """The factory of the application: settings in, FastAPI out. Importing it loads neither torch nor a model."""
 
+import signal
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from api.batching import Batcher, TextTranslator
+from api.cors import CorsMiddleware
 from api.errors import install_error_handlers
 from api.languages import Languages
 from api.routes import router
@@ -44,12 +48,13 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         lifespan=_lifespan(settings, translator),
         docs_url=None,  # api.routes.page has its own, without another host
         redoc_url=None,
+        redirect_slashes=False,  # a redirected POST may arrive as a GET, or at the address behind a proxy
     )
     app.state.settings = settings
     app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(
-        CORSMiddleware,
+        CorsMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
@@ -73,12 +78,18 @@ def load_translator(settings: Settings) -> "Translator":
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or Ctrl+C, then finishes what is in flight and returns.
 
+    SIGTERM ends the process with exit code 0 at any time, also while the model is loaded: as the first process of
+    a container it would be ignored without a handler. uvicorn puts its own in front and, when it has shut down,
+    raises the signal once more.
+
     The model is loaded before the port opens, so that an unusable checkpoint is one sentence to the caller.
 
     Raises:
         CheckpointError: The model cannot be loaded.
         SystemExit: The address cannot be listened on.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _exit)
     from api.server import run
 
     run(create_app(settings, load_translator(settings)), settings)
@@ -89,6 +100,10 @@ def search_options(translator: TextTranslator, beam_size: int | None) -> "Decodi
     if beam_size is None:
         return None
     return replace(translator.manifest.decoding, beam_size=beam_size, n_best=1)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan:

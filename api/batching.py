@@ -11,6 +11,7 @@ end before the next begins, so one very long text holds the others up.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,10 +21,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from api.errors import BusyError, DeadlineError
 from api.jobs import Job, JobQueue, Piece
+from api.pace import Pace
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.config import DecodingOptions
     from translator.inference import Translation, TranslationRequest
+
+logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER_SECONDS = 60
 
@@ -93,7 +97,8 @@ class Batcher:
         self._max_batch_texts = max_batch_texts
         self._max_batch_characters = max_batch_characters
         self._queue = JobQueue(queue_characters)
-        self._characters_per_second = 1_000.0  # a first guess; every batch measures it anew
+        self._characters_in_hand = 0
+        self._pace = Pace()
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -101,6 +106,7 @@ class Batcher:
         self._wake = asyncio.Event()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="translator")
         self._feeder = asyncio.create_task(self._feed())
+        self._feeder.add_done_callback(_report_failure)
         return self
 
     async def __aexit__(
@@ -109,7 +115,7 @@ class Batcher:
         """Takes no more, finishes what waits, stops the thread."""
         self._closing = True
         self._wake.set()
-        await self._feeder
+        await asyncio.wait([self._feeder])  # which raises nothing, however the feeder ended
         self._worker.shutdown()
 
     @property
@@ -152,8 +158,11 @@ class Batcher:
             self._queue.withdraw(job)
 
     def _admit(self, job: Job) -> None:
-        if self._closing:
-            raise BusyError("The server is stopping; try again in a moment", retry_after_seconds=1)
+        if not self.running:
+            raise BusyError(
+                "The server is not translating: it is stopping, or must be restarted; try again in a moment",
+                retry_after_seconds=1,
+            )
         if not self._queue.has_room_for(job):
             raise BusyError(
                 f"The server is busy: {self._queue.characters} characters are waiting and at most "
@@ -168,21 +177,18 @@ class Batcher:
         if job.taken < len(job.texts):
             message = f"The request was still waiting for its turn after {limit}; try again later"
             return BusyError(message, retry_after_seconds=self._retry_after_seconds())
-        return DeadlineError(
-            f"The translation took longer than the {limit} a request may take; send less text at once"
-        )
+        return DeadlineError(f"The translation took longer than the {limit} a request may take; send less text at once")
 
     def _retry_after_seconds(self) -> int:
-        seconds = math.ceil(self._queue.characters / self._characters_per_second)
+        characters = self._queue.characters + self._characters_in_hand
+        seconds = math.ceil(characters / self._pace.characters_per_second)
         return max(1, min(seconds, LONGEST_RETRY_AFTER_SECONDS))
 
     async def _feed(self) -> None:
         while self._queue or not self._closing:
             if self._queue:
                 await self._decode(
-                    self._queue.take(
-                        max_texts=self._max_batch_texts, max_characters=self._max_batch_characters
-                    )
+                    self._queue.take(max_texts=self._max_batch_texts, max_characters=self._max_batch_characters)
                 )
             else:
                 self._wake.clear()
@@ -194,13 +200,18 @@ class Batcher:
         wanted = [piece for piece in batch if not piece.job.abandoned]
         if not wanted:
             return
+        started = time.perf_counter()
+        self._characters_in_hand = sum(len(piece.text) for piece in wanted)
         try:
             translations = await asyncio.get_running_loop().run_in_executor(self._worker, self._call, wanted)
+            self._pace.add(self._characters_in_hand, time.perf_counter() - started)
         except Exception as error:
             await self._decode_apart(wanted, error)
         else:
             for piece, translation in zip(wanted, translations, strict=True):
                 piece.job.deliver(piece.position, translation)
+        finally:
+            self._characters_in_hand = 0
 
     async def _decode_apart(self, batch: Sequence[Piece], error: Exception) -> None:
         """Tries the jobs of a failed batch one by one; a job that fails alone fails."""
@@ -213,17 +224,25 @@ class Batcher:
             self._queue.withdraw(jobs[0])
 
     def _call(self, batch: Sequence[Piece]) -> Sequence["Translation"]:
-        """Runs in the worker thread; changes nothing that the event loop reads but the measured speed."""
+        """Runs in the worker thread; changes nothing that the event loop reads."""
         from translator.inference import TranslationRequest
 
-        started = time.perf_counter()
-        translations = self._translator.translate_many(
-            [TranslationRequest(piece.text, piece.job.source, piece.job.target) for piece in batch],
-            options=self._options,
-            cancelled=lambda: all(piece.job.abandoned for piece in batch),
-        )
+        try:
+            translations = self._translator.translate_many(
+                [TranslationRequest(piece.text, piece.job.source, piece.job.target) for piece in batch],
+                options=self._options,
+                cancelled=lambda: all(piece.job.abandoned for piece in batch),
+            )
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, StopIteration):
+                raise
+            # A panic in a Rust library is no Exception and would end the feeder; no future can carry StopIteration.
+            raise RuntimeError(f"The translator ended with {type(error).__name__}: {error}") from error
         if len(translations) != len(batch):
             raise RuntimeError(f"{len(batch)} texts went in and {len(translations)} translations came out.")
-        characters = sum(len(piece.text) for piece in batch)
-        self._characters_per_second = max(1.0, characters / max(time.perf_counter() - started, 1e-6))
         return translations
+
+
+def _report_failure(feeder: asyncio.Task[None]) -> None:
+    if not feeder.cancelled() and (error := feeder.exception()) is not None:
+        logger.critical("Nothing is translated any more; restart the service", exc_info=error)

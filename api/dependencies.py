@@ -8,7 +8,7 @@ from api.batching import Batcher
 from api.body import read_values
 from api.errors import InvalidRequestError
 from api.languages import Languages
-from api.schemas import TranslateRequest
+from api.schemas import TranslateRequest, exceeds_limit
 from api.settings import Settings
 
 
@@ -40,9 +40,11 @@ async def read_translate_request(request: Request, settings: SettingsDependency)
         HTTPException: 413, the body is too large.
     """
     values = await read_values(request, max_body_bytes=settings.max_body_bytes)
-    wanted = TranslateRequest.from_values(values)
+    wanted = TranslateRequest.from_values(values, max_texts=settings.max_texts)
     _refuse_unserved(wanted)
-    _refuse_too_much(wanted, settings)
+    longest = max(map(len, wanted.texts()))
+    if longest > settings.max_text_characters:
+        raise exceeds_limit(longest, settings.max_text_characters)
     return wanted
 
 
@@ -58,16 +60,3 @@ def _refuse_unserved(wanted: TranslateRequest) -> None:
         raise InvalidRequestError("auto is not supported as source yet; name the language of the text")
     if wanted.alternatives > 0:
         raise InvalidRequestError("Invalid request: alternatives parameter must be <= 0")
-
-
-def _refuse_too_much(wanted: TranslateRequest, settings: Settings) -> None:
-    texts = wanted.texts()
-    longest = max(map(len, texts))
-    if len(texts) > settings.max_texts:
-        raise _exceeds(len(texts), settings.max_texts)
-    if longest > settings.max_text_characters:
-        raise _exceeds(longest, settings.max_text_characters)
-
-
-def _exceeds(count: int, limit: int) -> InvalidRequestError:
-    return InvalidRequestError(f"Invalid request: request ({count}) exceeds text limit ({limit})")

@@ -104,6 +104,8 @@ async def _nobody_there(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return await _unforeseen(request, error)
+    if error.status_code == 405 and request.method == "OPTIONS":  # no failure: Allow is what was asked for
+        return Response(headers=dict(error.headers or {}))
     path = request.url.path[:_REFLECTED_CHARACTERS]
     sentences = {
         404: f"{path} is not served here; /docs lists what is",

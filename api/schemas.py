@@ -18,37 +18,65 @@ def well_formed(value: object) -> object:
     return value
 
 
+def not_a_boolean(value: object) -> object:
+    """Refuses true and false, which Python counts as 1 and 0; anything else passes unchanged."""
+    if isinstance(value, bool):
+        raise ValueError("wanted a number")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(well_formed)]
+Texts = Annotated[
+    list[Text], Field(fail_fast=True)
+]  # one wrong item is enough: a list of a million would be as many errors
+Count = Annotated[int, BeforeValidator(not_a_boolean)]
 
 
 class TranslateRequest(BaseModel):
     """The fields of `POST /translate`; unknown ones are ignored, as LibreTranslate's clients expect."""
 
-    q: Text | list[Text] = Field(
+    q: Text | Texts = Field(
         description="The text, or (in JSON only) an array of texts.", examples=["Where is the train station?"]
     )
     source: Text = Field(description="Language code of q. `auto` is not served yet.", examples=["en"])
     target: Text = Field(description="Language code of the answer.", examples=["de"])
     format: Text = Field("text", description="`text`. `html` is not served yet.")
-    alternatives: int = Field(0, description="Further translations wanted. More than 0 is not served yet.")
+    alternatives: Count = Field(0, description="Further translations wanted. More than 0 is not served yet.")
 
     @classmethod
-    def from_values(cls, values: Mapping[str, object]) -> "TranslateRequest":
+    def from_values(cls, values: Mapping[str, object], *, max_texts: int) -> "TranslateRequest":
         """Checks what a client sent; an empty value counts as absent, as in LibreTranslate.
 
+        Args:
+            values: The parameters by name, as they came.
+            max_texts: Most texts in q. They are counted before one of them is looked at.
+
         Raises:
-            InvalidRequestError: A parameter is missing or of the wrong kind.
+            InvalidRequestError: A parameter is missing or of the wrong kind, or q has too many texts.
         """
-        present = {name: value for name, value in values.items() if value}
+        texts = values.get("q")
+        if isinstance(texts, list) and len(texts) > max_texts:
+            raise exceeds_limit(len(texts), max_texts)
+        present = {name: value for name, value in values.items() if _is_given(name, value)}
         try:
             return cls.model_validate(present)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise InvalidRequestError(_sentence(str(first["loc"][0]), str(first["type"]))) from None
 
     def texts(self) -> list[str]:
         """Returns the texts as a list, also when q is a single one."""
         return [self.q] if isinstance(self.q, str) else self.q
+
+
+def exceeds_limit(count: int, limit: int) -> InvalidRequestError:
+    """Returns LibreTranslate's refusal of a text that is too long and of too many texts alike."""
+    return InvalidRequestError(f"Invalid request: request ({count}) exceeds text limit ({limit})")
+
+
+def _is_given(name: str, value: object) -> bool:
+    """Whether a value counts as present; for `alternatives`, null and false are wrong rather than absent."""
+    return value != "" if name == "alternatives" else bool(value)
 
 
 def _sentence(name: str, kind: str) -> str:
@@ -71,9 +99,7 @@ class Language(BaseModel):
 
     code: str = Field(examples=["en"])
     name: str = Field(description="Its name in English.", examples=["English"])
-    targets: list[str] = Field(
-        description="Codes it can be translated to, itself included.", examples=[["de", "en"]]
-    )
+    targets: list[str] = Field(description="Codes it can be translated to, itself included.", examples=[["de", "en"]])
 
 
 class Health(BaseModel):

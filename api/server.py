@@ -1,14 +1,10 @@
-"""Runs an application with uvicorn: says where it answers, and ends with exit code 0 when asked to end."""
+"""Runs an application with uvicorn, and says where it answers. What SIGTERM means is settled in `api.app.serve`."""
 
 import contextlib
 import copy
 import json
 import logging
-import signal
 import socket
-import sys
-import threading
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,9 +31,6 @@ def run(app: FastAPI, settings: Settings) -> None:
         access_log=settings.access_log,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    if threading.current_thread() is threading.main_thread():
-        # uvicorn raises the signal once more when it has shut down; being asked to end is no failure
-        signal.signal(signal.SIGTERM, _exit)
     with contextlib.suppress(KeyboardInterrupt):
         AnnouncingServer(config, app).run()
 
@@ -82,7 +75,3 @@ def _log_config(level: str) -> dict[str, object]:
     if isinstance(loggers, dict):
         loggers["api"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
     return config
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)

@@ -22,11 +22,11 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every network.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    model: str | Path | None = Field(
-        default=None, description="Checkpoint folder or name; unset is the default model."
-    )
+    model: str | Path | None = Field(default=None, description="Checkpoint folder or name; unset is the default model.")
     threads: int | None = Field(
-        default=None, ge=1, description="Processor threads for a batch; unset leaves it to torch."
+        default=None,
+        ge=1,
+        description="Processor threads for a batch; unset is all cores, or what OMP_NUM_THREADS says.",
     )
     beam_size: int | None = Field(
         default=None,
@@ -35,12 +35,11 @@ class Settings(BaseSettings):
         description="Hypotheses kept a step; 1 is greedy search, unset what the model recommends.",
     )
 
-    max_text_characters: int = Field(
-        default=200_000, ge=1, description="Longest text taken; a longer one is a 400."
-    )
+    max_text_characters: int = Field(default=200_000, ge=1, description="Longest text taken; a longer one is a 400.")
     max_texts: int = Field(default=256, ge=1, description="Most texts in one request; more are a 400.")
+    # 200,000 characters outside the basic plane take 2.4 MB percent-encoded, or as JSON escapes.
     max_body_bytes: int = Field(
-        default=4_194_304, ge=1, description="Largest request body read; a larger one is a 413."
+        default=2_621_440, ge=1, description="Largest request body read; a larger one is a 413."
     )
 
     queue_characters: int = Field(
@@ -69,9 +68,7 @@ class Settings(BaseSettings):
         default=("*",),
         description="Web pages that may call the service, by comma; * is all, none is no other.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     access_log: bool = Field(default=False, description="Log a line a request, its query string included.")
 
     @field_validator("cors_origins", mode="before")
@@ -96,9 +93,7 @@ def load_settings(**overrides: object) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     if unknown := sorted(given.keys() - Settings.model_fields.keys()):
-        raise ConfigError(
-            f"{unknown[0]} is not a setting of the service; there are {_listed(Settings.model_fields)}."
-        )
+        raise ConfigError(f"{unknown[0]} is not a setting of the service; there are {_listed(Settings.model_fields)}.")
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -13,6 +13,7 @@ function make(tag, ...children) {
   return made;
 }
 
+const paragraphs = (words) => words.split("\n\n").map((paragraph) => make("p", paragraph));
 const code = (text) => Object.assign(document.createElement("code"), { textContent: text });
 
 function resolve(schema) {
@@ -55,7 +56,7 @@ function command(path, method, content) {
 
 function operation(path, method, { summary, description: words, requestBody, responses }) {
   const verb = Object.assign(make("span", method.toUpperCase()), { className: "method" });
-  const made = [make("h2", verb, ` ${path}`), ...(words ?? summary ?? "").split("\n\n").map((paragraph) => make("p", paragraph))];
+  const made = [make("h2", verb, ` ${path}`), ...paragraphs(words ?? summary ?? "")];
   if (requestBody) {
     const kinds = Object.keys(requestBody.content).map((kind) => `\`${kind}\``).join(", ");
     made.push(make("h3", "Body"), make("p", kinds), fields(requestBody.content["application/json"].schema));
@@ -73,7 +74,7 @@ try {
   description = await (await fetch("openapi.json")).json();
   const operations = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, details]) => operation(path, method, details)));
-  document.getElementById("operations").replaceChildren(make("p", ...description.info.description.split("\n\n")), ...operations);
+  document.getElementById("operations").replaceChildren(...paragraphs(description.info.description), ...operations);
 } catch (reason) {
   document.getElementById("error").textContent = `openapi.json could not be read: ${reason.message}`;
 }

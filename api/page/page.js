@@ -28,12 +28,12 @@ function choose(from, to) {
   fill(source, speakers, from);
   fill(target, targetsOf(source.value), to);
   text.lang = source.value;
-  answer.lang = target.value;
   swap.disabled = !targetsOf(target.value).includes(source.value);
 }
 
 function show(translation) {
   answer.value = translation;
+  answer.lang = target.value;
   copy.disabled = translation === "";
   copy.textContent = "Copy";
 }
@@ -43,12 +43,17 @@ function busy(yes) {
   status.textContent = yes ? "Translating…" : "";
 }
 
-async function translate() {
+/** Ends the request under way, if any: its answer would be to another question. */
+function stop() {
   running?.abort();
   running = null;
+  busy(false);
   error.textContent = "";
+}
+
+async function translate() {
+  stop();
   if (text.value.trim() === "") {
-    busy(false);
     show("");
     return;
   }
@@ -74,9 +79,7 @@ async function translate() {
 
 function exchange() {
   const [from, to, written] = [source.value, target.value, answer.value];
-  running?.abort();
-  running = null;
-  busy(false);
+  stop();
   choose(to, from);
   if (written !== "") {
     show(text.value);
@@ -114,8 +117,12 @@ text.addEventListener("keydown", (event) => {
   }
 });
 text.addEventListener("input", measure);
-source.addEventListener("change", () => choose(source.value, target.value));
-target.addEventListener("change", () => choose(source.value, target.value));
+for (const select of [source, target]) {
+  select.addEventListener("change", () => {
+    stop();
+    choose(source.value, target.value);
+  });
+}
 swap.addEventListener("click", exchange);
 copy.addEventListener("click", copyAnswer);
 if (/Mac|iPhone|iPad/.test(navigator.platform)) element("modifier").textContent = "⌘";

@@ -14,7 +14,5 @@ router = APIRouter(tags=["service"])
 async def health(batcher: BatcherDependency) -> Health:
     """Answers `ok` while translations are served, 503 otherwise."""
     if not batcher.running:
-        raise BusyError(
-            "The server is not translating; it is stopping or must be restarted", retry_after_seconds=1
-        )
+        raise BusyError("The server is not translating; it is stopping or must be restarted", retry_after_seconds=1)
     return Health(status="ok")

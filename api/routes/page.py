@@ -29,8 +29,8 @@ HEADERS = {
 }
 
 
-@router.get("/")
 @router.head("/")
+@router.get("/")
 async def index() -> FileResponse:
     """Serves the page where a person can translate."""
     return FileResponse(FOLDER / "index.html", headers=HEADERS)
