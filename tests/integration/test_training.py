@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,27 @@ import pytest
 import torch
 
 from tests.training.small_run import assert_same_run, saved_progress, saved_tensors, write_run
+from training.experiment import train
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 LONG_RUN: dict[str, Any] = {
-    "max_steps": 400,
+    "max_steps": 300,
     "model": {"dropout": 0.3},
     "token_dropout": 0.1,
     "accumulate": 2,
     "validation": {"every_steps": 20, "sentences": 4},
 }
 PATIENCE_SECONDS = 240
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Puts back the number of threads, which a run sets for the whole process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -80,7 +90,7 @@ def test_a_run_that_was_killed_and_then_stopped_equals_one_that_was_not(tmp_path
     assert 100 <= saved_progress(run)["step"] < LONG_RUN["max_steps"]
 
     finish(carousel_train(broken, "--resume"))
-    finish(carousel_train(whole))
+    train(whole)
     assert saved_progress(run)["step"] == LONG_RUN["max_steps"]
     assert_same_run(run, tmp_path / "whole")
 
@@ -89,7 +99,7 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batches(tmp_path: Pa
     short: dict[str, Any] = {"max_steps": 8, "validation": {"every_steps": 4}}
     one = write_run(tmp_path, name="one", accumulate=2, **short)
     two = write_run(tmp_path, name="two", accumulate=1, **short)
-    finish(carousel_train(one))
+    train(one)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     finish(start(*torchrun, "-m", "carousel", "train", "--config", str(two)))
     assert saved_progress(tmp_path / "one")["step"] == saved_progress(tmp_path / "two")["step"] == 8

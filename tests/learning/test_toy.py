@@ -7,22 +7,34 @@ import pytest
 
 from training.experiment import train
 from training.toy import make_pairs, write_toy
+from translator.config import DecodingOptions
 from translator.inference import Translator
 
 pytestmark = pytest.mark.learning
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy.toml"
-WANTED_EXACT = 0.95
+WANTED = 0.95
+ENDS_TOO_EARLY = "a sentence ends once K hypotheses have finished, however unlikely they are"
 
 
-def test_numbers_it_has_never_seen_are_spelled_right(tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    config = Path(shutil.copy(CONFIG, tmp_path / "configs"))
-    write_toy(tmp_path / "runs" / "toy" / "data")
-    train(config)
-    translator = Translator.load(tmp_path / "runs" / "toy" / "best")
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+    """What `make train-toy` makes, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "configs").mkdir()
+    shutil.copy(CONFIG, folder / "configs")
+    write_toy(folder / "runs" / "toy" / "data")
+    train(folder / "configs" / CONFIG.name)
+    return Translator.load(folder / "runs" / "toy" / "best")
+
+
+@pytest.mark.parametrize(
+    "beam_size", [1, pytest.param(5, marks=pytest.mark.xfail(reason=ENDS_TOO_EARLY))], ids=["greedy", "with a beam"]
+)
+def test_numbers_it_has_never_seen_are_spelled_right(translator: Translator, beam_size: int) -> None:
     sources, references = zip(*make_pairs()["test"], strict=True)
-    answers = [answer.text for answer in translator.translate(sources, source="digits", target="words")]
-    triples = zip(sources, references, answers, strict=True)
+    options = DecodingOptions(beam_size=beam_size)
+    answers = translator.translate(sources, source="digits", target="words", options=options)
+    triples = zip(sources, references, [answer.text for answer in answers], strict=True)
     wrong = [(source, answer) for source, reference, answer in triples if answer != reference]
-    assert len(wrong) <= (1 - WANTED_EXACT) * len(sources), wrong
+    assert len(wrong) <= (1 - WANTED) * len(sources), wrong
