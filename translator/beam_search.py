@@ -2,15 +2,18 @@
 
 It knows no model, only a `Stepper`, and no text, only token ids. A beam of one is greedy search.
 
-The rule, for each sentence by itself: of the 2K likeliest continuations of its K rows, those among the first
-K that end the sentence are finished, and the K likeliest that do not end it live on. It is done when K have
-finished, at its maximum length, or when no live row can still enter the `n_best`. The last is safe: a sum of
-log-probabilities only falls, the length penalty only grows and coverage is never above 0, so
-`log_prob / length_penalty(maximum length)` is a bound on all that a row may become.
+The rule, for each sentence by itself: a finished hypothesis keeps its place in the beam, so that while F have
+finished, the K - F likeliest continuations of the live rows are taken; those that end the sentence are finished,
+the others live on. It is done when K have finished, at its maximum length, or when no live row can still enter
+the `n_best`. The last is safe: a sum of log-probabilities only falls, the length penalty only grows and coverage
+is never above 0, so `log_prob / length_penalty(maximum length)` is a bound on all that a row may become.
+
+Were the places of the finished filled again, unlikely short hypotheses, K of them, could end the search while the
+likeliest is still being written. As it is, the last place belongs to the likeliest, and it is always finished.
 
 Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length.
 
-Source: Wu et al. 2016, section 7, for the scores; 2K candidates and the end after K finished as in fairseq.
+Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2.
 """
 
 from collections.abc import Iterable, Sequence
@@ -158,7 +161,7 @@ class BeamSearch:
         if beta:
             beams.cover(attention_weights)
         first = Candidates(*(field[:, : self._options.beam_size] for field in candidates))
-        finishing = (first.token_ids == self._eos_id) & (first.log_probs > DEAD)  # [B, K]
+        finishing = beams.open_places() & (first.token_ids == self._eos_id) & (first.log_probs > DEAD)  # [B, K]
         if finishing.any():
             scores = first.log_probs / self._length_penalties[beams.ages + 1].unsqueeze(1)
             if beta:

@@ -123,11 +123,17 @@ class Beams:
         self.finished_parents = merged(self.finished_parents, candidates.parents)
         self.finished_log_probs = merged(self.finished_log_probs, candidates.token_log_probs)
 
+    def open_places(self) -> Tensor:
+        """Which of the K places no finished hypothesis holds, the first ones. [B, K] bool"""
+        beam_size = self.log_probs.shape[1]
+        return torch.arange(beam_size, device=self.log_probs.device) < beam_size - self.finished_counts.unsqueeze(1)
+
     def go_on(self, candidates: Candidates, eos_id: int) -> Candidates:
-        """Let the K likeliest candidates that do not end the sentence live on, and return them."""
+        """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead."""
         log_probs = candidates.log_probs.masked_fill(candidates.token_ids == eos_id, DEAD)
         order = log_probs.sort(dim=1, descending=True, stable=True).indices[:, : self.log_probs.shape[1]]
         chosen = candidates._replace(log_probs=log_probs).take(order)
+        chosen = chosen._replace(log_probs=chosen.log_probs.masked_fill(~self.open_places(), DEAD))
         self.log_probs, self.token_ids, self.ages = chosen.log_probs, chosen.token_ids, self.ages + 1
         if self.coverage.shape[2]:
             self.coverage = self.coverage.gather(1, chosen.parents.unsqueeze(2).expand_as(self.coverage))

@@ -178,12 +178,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
 def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Weights]]:
     """Replaces validation by given BLEU scores; what was judged is kept."""
 
-    def script(*scores: float) -> list[Weights]:
+    def script(*scores: float, losses: tuple[float, ...] = (1.0,) * 9) -> list[Weights]:
         judged: list[Weights] = []
 
         def validate(model: torch.nn.Module, *_: object) -> Validation:
             judged.append(weights_of(model))
-            return Validation(1.0, {"en-de": scores[len(judged) - 1]})
+            return Validation(losses[len(judged) - 1], {"en-de": scores[len(judged) - 1]})
 
         monkeypatch.setattr("training.trainer.validate", validate)
         return judged
@@ -196,6 +196,14 @@ def test_without_a_better_bleu_patience_runs_out(tmp_path: Path, judge: Callable
     progress = make_trainer(tmp_path, max_steps=9, validation={"every_steps": 1, "patience": 2}).run()
     assert (len(judged), progress.step, progress.stale) == (4, 4, 2)
     assert (progress.best_bleu, progress.best_step) == (5.0, 2)
+
+
+def test_of_two_with_the_same_bleu_the_one_of_lower_loss_is_better(
+    tmp_path: Path, judge: Callable[..., list[Weights]]
+) -> None:
+    judge(0.0, 0.0, 0.0, 5.0, 5.0, losses=(3.0, 2.0, 2.5, 2.6, 2.6))
+    progress = make_trainer(tmp_path, max_steps=5, validation={"every_steps": 1}).run()
+    assert (progress.best_bleu, progress.best_loss, progress.best_step, progress.stale) == (5.0, 2.6, 4, 1)
 
 
 def test_patience_of_nought_never_stops(tmp_path: Path, judge: Callable[..., list[Weights]]) -> None:

@@ -167,8 +167,9 @@ def plain_beam_search(model: ToyModel, source: Ids, options: DecodingOptions) ->
             if token not in FORBIDDEN and token_log_prob > DEAD
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
-        finished += [token_ids for _, token_ids in candidates[:width] if token_ids[-1] == EOS]
-        live = [candidate for candidate in candidates if candidate[1][-1] != EOS][:width]
+        taken = candidates[: width - len(finished)]
+        finished += [token_ids for _, token_ids in taken if token_ids[-1] == EOS]
+        live = [candidate for candidate in taken if candidate[1][-1] != EOS]
         if len(finished) >= width:
             break
     at_limit = [token_ids for _, token_ids in live if len(token_ids) == max_length]
