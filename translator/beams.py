@@ -124,7 +124,7 @@ class Beams:
         self.finished_log_probs = merged(self.finished_log_probs, candidates.token_log_probs)
 
     def open_places(self) -> Tensor:
-        """Which of the K places no finished hypothesis holds, the first ones. [B, K] bool"""
+        """Which of the K places no finished hypothesis holds, the first ones; [B, K] bool."""
         beam_size = self.log_probs.shape[1]
         return torch.arange(beam_size, device=self.log_probs.device) < beam_size - self.finished_counts.unsqueeze(1)
 

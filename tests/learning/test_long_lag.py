@@ -86,7 +86,12 @@ def answers(model: TranslationModel, batch: SequencePair, *, exchange: Literal["
 
 @pytest.fixture(scope="module")
 def model() -> TranslationModel:
-    return learn()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # 200 small products after one another: a second thread only waits for the first
+    try:
+        return learn()
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
