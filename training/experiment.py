@@ -42,8 +42,8 @@ def train(config_path: Path, *, resume: bool = False) -> Progress:
         started = company.agree(company.leads and _holds_run(config.output))
         if started and not resume:
             raise CheckpointError(
-                f"{config.output} already holds a run; go on with it by --resume (if it got as far as saving its state), "
-                "delete it, or name another output folder."
+                f"{config.output} already holds a run; go on with it by --resume (if it got as far as saving its "
+                "state), delete it, or name another output folder."
             )
         if resume and not started:
             raise CheckpointError(f"There is no run in {config.output} to go on with; start it without --resume.")
