@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from training.augmentation import AugmentationConfig
 from training.records import build, check_range
 from training.schedule import Decay
 from translator.config import DecodingOptions, ModelConfig
@@ -200,6 +201,10 @@ class ExperimentConfig:
         name: Of the model.
         output: Folder of the run.
         corpora: What is learned from.
+        start_from: Checkpoint whose tokenizer, sizes and weights the run goes on with: a folder, or the name of a
+            built-in model; without it the weights are random and the tokenizer is learned.
+        model: Its sizes; without it the defaults, or those of `start_from`, of which only dropout may differ.
+        tokenizer: How it is learned; without it the defaults. Not beside `start_from`.
         licence: Of the weights, for the model card.
         credits: Of the data, for the model card.
     """
@@ -209,9 +214,11 @@ class ExperimentConfig:
     corpora: tuple[CorpusConfig, ...]
     training: TrainingConfig
     validation: ValidationConfig
+    start_from: Path | None = None
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    model: ModelSizes = field(default_factory=ModelSizes)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    tokenizer: TokenizerConfig | None = None
+    model: ModelSizes | None = None
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     licence: str = "unspecified"
     credits: tuple[str, ...] = ()

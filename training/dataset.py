@@ -4,12 +4,15 @@ A corpus learned in both directions is held once; language token and eos are put
 """
 
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.augmentation import AugmentationConfig, Change, variants
 from training.corpus import ParallelText
 from translator.batch import SequencePair, pair
 from translator.errors import CorpusError
@@ -18,6 +21,7 @@ from translator.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 Ids = NDArray[np.int32]
+PLAIN = AugmentationConfig()
 
 
 @dataclass(frozen=True)
@@ -67,33 +71,68 @@ def source_ids(pieces: Sequence[int] | Ids, language_id: int) -> Ids:
     return np.concatenate([[language_id], pieces, [Tokenizer.eos_id]]).astype(np.int32)
 
 
-def build_dataset(texts: Sequence[ParallelText], tokenizer: Tokenizer, *, max_tokens: int) -> Dataset:
+def build_dataset(
+    texts: Sequence[ParallelText],
+    tokenizer: Tokenizer,
+    *,
+    max_tokens: int,
+    augmentation: AugmentationConfig = PLAIN,
+) -> Dataset:
     """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
+
+    Each dress of `augmentation` is a corpus of its own whose weight is its share: an epoch draws a fresh part of it.
 
     Raises:
         CorpusError: Nothing is left.
     """
     directed = []
     for text in texts:
-        sources = _encode([source for source, _ in text.pairs], tokenizer)
-        targets = _encode([target for _, target in text.pairs], tokenizer)
-        fits = [n for n in range(len(sources)) if not max_tokens or max(len(sources[n]), len(targets[n])) <= max_tokens]
-        if len(fits) < len(sources):
-            text.report.dropped["too many pieces"] += len(sources) - len(fits)
+        corpus = _tokenised(text.pairs, tokenizer).within(max_tokens)
+        if len(corpus.pairs) < len(text.pairs):
+            text.report.dropped["too many pieces"] += len(text.pairs) - len(corpus.pairs)
             logger.info("%s: %s", text.config.source_file.name, text.report)
-        if not fits:
+        if not corpus.pairs:
             raise CorpusError(
                 f"Every pair of {text.config.source_file} has a side over {max_tokens} pieces; raise max_tokens."
             )
-        sources, targets = [sources[n] for n in fits], [targets[n] for n in fits]
         config = text.config
-        directed.append(DirectedCorpus(tokenizer.language_id(config.target), sources, targets, config.weight))
-        if config.both_directions:
-            directed.append(DirectedCorpus(tokenizer.language_id(config.source), targets, sources, config.weight))
+        ways = [(config.target, corpus), (config.source, corpus.turned())][: 1 + config.both_directions]
+        for language, pieces in ways:
+            language_id = tokenizer.language_id(language)
+            directed.append(DirectedCorpus(language_id, pieces.sources, pieces.targets, config.weight))
+            for share, change in variants(augmentation):
+                dressed = _tokenised(_changed(pieces.pairs, change), tokenizer).within(max_tokens)
+                directed.append(DirectedCorpus(language_id, dressed.sources, dressed.targets, config.weight * share))
     dataset = Dataset(directed)
     logger.info("%s examples, %s target tokens", f"{len(dataset):,}", f"{int(dataset.target_lengths.sum()):,}")
     return dataset
 
 
-def _encode(sentences: list[str], tokenizer: Tokenizer) -> list[Ids]:
-    return [np.array(ids, dtype=np.int32) for ids in tokenizer.encode_batch(sentences)]
+class _Pieces(NamedTuple):
+    """Pairs as text and as piece ids, without special tokens."""
+
+    pairs: list[tuple[str, str]]
+    sources: list[Ids]
+    targets: list[Ids]
+
+    def turned(self) -> "_Pieces":
+        """The same text in the other direction."""
+        return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
+
+    def within(self, max_tokens: int) -> "_Pieces":
+        """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
+        rows = [row for row in zip(*self, strict=True) if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens]
+        pairs, sources, targets = ([row[column] for row in rows] for column in range(3))
+        return _Pieces(pairs, sources, targets)
+
+
+def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:
+    sides = [tokenizer.encode_batch([pair[side] for pair in pairs]) for side in (0, 1)]
+    sources, targets = ([np.array(ids, dtype=np.int32) for ids in side] for side in sides)
+    return _Pieces(pairs, sources, targets)
+
+
+def _changed(pairs: list[tuple[str, str]], change: Change) -> list[tuple[str, str]]:
+    """The pairs that `change` does something to, changed; the same ones every time."""
+    chance = random.Random(0)
+    return [changed for pair in pairs if (changed := change(pair, chance)) != pair]

@@ -1,4 +1,4 @@
-"""From a TOML file to a finished run: read, clean, learn the tokenizer, train."""
+"""From a TOML file to a finished run: read, clean, find where to start, train."""
 
 import hashlib
 import json
@@ -12,15 +12,13 @@ from training.corpus import ParallelText, load_corpus
 from training.dataset import build_dataset
 from training.distributed import Workers, workers
 from training.model_card import model_card
+from training.start import Start, find_start
 from training.state import Progress
-from training.tokenizer import learn_tokenizer
 from training.trainer import Trainer
 from training.validation import HeldOut, load_held_out
 from translator.checkpoint import Manifest
-from translator.config import ModelConfig
 from translator.errors import CheckpointError
 from translator.folders import settle
-from translator.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -55,30 +53,31 @@ def train(config_path: Path, *, resume: bool = False) -> Progress:
 
 
 def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
-    """Reads the text, learns or reads the tokenizer, and makes the trainer."""
+    """Reads the text, finds where to start, and makes the trainer."""
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
-    tokenizer = _tokenizer(config, texts)
-    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens)
+    start = find_start(config, texts)
+    tokenizer = start.tokenizer
+    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens, augmentation=config.augmentation)
     held_out = load_held_out(config.validation, tokenizer)
-    sizes = ModelConfig(vocab_size=tokenizer.vocab_size, **asdict(config.model))
     manifest = Manifest(
         name=config.name,
-        model=sizes,
+        model=start.sizes,
         languages=config.languages,
         directions=config.directions,
         decoding=config.decoding,
-        training=_recipe(config, texts),
+        training=_recipe(config, texts, start),
         licence=config.licence,
         credits=config.credits,
     )
     return Trainer(
         config,
-        fingerprint=_fingerprint(config, texts, held_out, tokenizer),
+        fingerprint=_fingerprint(config, texts, held_out, start),
         dataset=dataset,
         held_out=held_out,
         tokenizer=tokenizer,
         manifest=manifest,
         card=model_card(manifest),
+        weights=start.weights,
         workers=company,
     )
 
@@ -90,21 +89,7 @@ def _holds_run(output: Path) -> bool:
     return any((output / name).exists() for name in ("state", "best", "last"))
 
 
-def _tokenizer(config: ExperimentConfig, texts: list[ParallelText]) -> Tokenizer:
-    """Learns the tokenizer from both sides of all corpora; the same text and settings give the same one."""
-    sentences = (side for text in texts for pair in text.pairs for side in pair)
-    options = config.tokenizer
-    model = learn_tokenizer(
-        sentences,
-        vocab_size=options.vocab_size,
-        languages=config.languages,
-        model_type=options.model_type,
-        character_coverage=options.character_coverage,
-    )
-    return Tokenizer.from_bytes(model)
-
-
-def _recipe(config: ExperimentConfig, texts: list[ParallelText]) -> dict[str, Any]:
+def _recipe(config: ExperimentConfig, texts: list[ParallelText], start: Start) -> dict[str, Any]:
     """What the manifest remembers of the training; files by name only."""
     corpora = [
         {
@@ -119,19 +104,19 @@ def _recipe(config: ExperimentConfig, texts: list[ParallelText]) -> dict[str, An
     ]
     return {
         "corpora": corpora,
-        "tokenizer": asdict(config.tokenizer),
         "cleaning": asdict(config.cleaning),
+        "augmentation": asdict(config.augmentation),
         "training": asdict(config.training),
+        **start.recipe,
     }
 
 
-def _fingerprint(
-    config: ExperimentConfig, texts: list[ParallelText], held_out: list[HeldOut], tokenizer: Tokenizer
-) -> str:
-    """Hashes all that decides how a run goes: settings, pieces, training and held-out text; of files the names only."""
+def _fingerprint(config: ExperimentConfig, texts: list[ParallelText], held_out: list[HeldOut], start: Start) -> str:
+    """Hashes all that decides how a run goes: settings, start, training and held-out text; of files the names only."""
     settings = asdict(config) | {"output": None}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=lambda path: Path(path).name).encode())
-    digest.update(tokenizer.to_bytes())
+    digest.update(start.tokenizer.to_bytes())
+    digest.update(json.dumps(start.recipe, sort_keys=True).encode())
     for text in texts:
         for pair in text.pairs:
             digest.update("\t".join(pair).encode())

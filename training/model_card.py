@@ -43,6 +43,8 @@ def _training(manifest: Manifest) -> list[str]:
         f"{', both directions' if corpus['both_directions'] else ''}): {corpus['cleaning']}."
         for corpus in corpora
     ]
+    if origin := manifest.training.get("started_from"):
+        rows.append(f"- It went on from the weights of {origin['name']} ({origin['weights_sha256'][:12]}).")
     return ["## What it learned from", "", *rows, ""]
 
 

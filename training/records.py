@@ -4,6 +4,7 @@ import difflib
 from dataclasses import MISSING, fields, is_dataclass
 from math import inf
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from translator.errors import ConfigError
@@ -17,8 +18,8 @@ def build(kind: type[Record], table: dict[str, Any], *, folder: Path, where: str
     """Makes a record from a TOML table.
 
     Args:
-        kind: A dataclass whose fields are int, float, str, bool, Path, a Literal, another such dataclass, or a tuple
-            of one of these.
+        kind: A dataclass whose fields are int, float, str, bool, Path, a Literal, another such dataclass, a tuple of
+            one of these, or one of these or None, which a table says by leaving the key out.
         table: As `tomllib` reads it.
         folder: Where relative paths count from.
         where: The table's name in messages, with a dot at its end.
@@ -55,6 +56,8 @@ def check_range(record: object, *names: str, least: float, below: float = inf) -
 
 def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
     """Turns one TOML value into what the record's type hint asks for."""
+    if get_origin(hint) is UnionType:
+        [hint] = [kind for kind in get_args(hint) if kind is not NoneType]
     if is_dataclass(hint):
         _check(isinstance(value, dict), where, value, "a table")
         return build(hint, value, folder=folder, where=where + ".")  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ with the weights, so a run that was killed anywhere and resumed equals one that 
 import copy
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -49,6 +49,7 @@ class Trainer:
         tokenizer: Of both.
         manifest: For the checkpoints; scores are filled in by evaluation, later.
         card: Model card of the checkpoints.
+        weights: The first ones by name; empty for random ones.
         workers: This process among others.
     """
 
@@ -62,9 +63,10 @@ class Trainer:
         tokenizer: Tokenizer,
         manifest: Manifest,
         card: str,
+        weights: Mapping[str, Tensor],
         workers: Workers,
     ) -> None:
-        """Makes model, average and optimiser from the seed."""
+        """Makes model, average and optimiser from the seed, and from `weights` if there are any."""
         self.config, self.options, self.workers = config, config.training, workers
         self.dataset, self.held_out, self.tokenizer = dataset, held_out, tokenizer
         self.manifest, self.card = manifest, card
@@ -72,6 +74,8 @@ class Trainer:
             torch.set_num_threads(self.options.threads)
         torch.manual_seed(self.options.seed)
         self.model = TranslationModel.from_config(manifest.model).to(workers.device)
+        if weights:
+            self.model.load_state_dict(weights)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint, workers=workers.size)

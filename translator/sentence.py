@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from translator.alignment import AlignedWords, Side, align_words
+from translator.casing import is_upper, lowered, raised
 from translator.scoring import Hypothesis
 from translator.text import normalise, words
 from translator.tokenizer import Tokenizer
@@ -20,12 +21,14 @@ class SourceSentence:
         origins: For each character of `text`, and its end, the offset in the text it was cut from.
         ids: Language token, pieces, eos.
         spans: Character span in `text` of each id; empty for special tokens.
+        shouted: It is in capitals, which `ids` do not show; its translation shall be too.
     """
 
     text: str
     origins: tuple[int, ...]
     ids: list[int]
     spans: list[tuple[int, int]]
+    shouted: bool = False
 
     @property
     def unknown(self) -> list[str]:
@@ -48,6 +51,8 @@ class TargetSentence:
 def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -> SourceSentence:
     """Makes a sentence ready.
 
+    Capitals that small letters would spell in fewer pieces are shouting; those of a name the vocabulary knows are not.
+
     Args:
         text: As it stands in the source text.
         start: Where it stands there.
@@ -56,12 +61,24 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
     """
     normalised = normalise(text)
     ids, spans = tokenizer.encode_with_spans(normalised.text)
+    shouted = False
+    if is_upper(normalised.text):
+        calm = tokenizer.encode_with_spans(lowered(normalised.text))
+        if shouted := _effort(*calm) < _effort(ids, spans):
+            ids, spans = calm
     return SourceSentence(
         normalised.text,
         tuple(start + origin for origin in normalised.origins),
         [tokenizer.language_id(target), *ids, tokenizer.eos_id],
         [(0, 0), *spans, (len(normalised.text), len(normalised.text))],
+        shouted,
     )
+
+
+def _effort(ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> int:
+    """Pieces that spell a text; what the vocabulary cannot spell counts by its characters."""
+    pairs = zip(ids, spans, strict=True)
+    return sum(end - start if piece == Tokenizer.unk_id else 1 for piece, (start, end) in pairs)
 
 
 def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenizer: Tokenizer) -> TargetSentence:
@@ -73,12 +90,13 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     source_words = words(sentence.text)
     copies = _copies(sentence, source_words, hypothesis)
     decoded = tokenizer.decode(hypothesis.token_ids, unknown=copies)
+    text = raised(decoded.text) if sentence.shouted else decoded.text
     tokens = tuple(
-        TokenScore(decoded.text[start:end], start, end, log_prob)
+        TokenScore(text[start:end], start, end, log_prob)
         for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
     )
     links = align_words(
-        hypothesis.attention_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(decoded.text))
+        hypothesis.attention_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
     )
     alignment = tuple(
         AlignedWords(
@@ -90,9 +108,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
         )
         for link in links
     )
-    return TargetSentence(
-        decoded.text, tokens, alignment, hypothesis.score, _warnings(sentence, decoded.text, hypothesis)
-    )
+    return TargetSentence(text, tokens, alignment, hypothesis.score, _warnings(sentence, text, hypothesis))
 
 
 def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:

@@ -54,9 +54,13 @@ def write_run(
     corpus: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
     validation: Mapping[str, Any] | None = None,
+    start_from: str | None = None,
     **training: Any,
 ) -> Path:
-    """Writes the text and `NAME.toml`, whose output is the folder `NAME` beside it; the rest adds to its tables."""
+    """Writes the text and `NAME.toml`, whose output is the folder `NAME` beside it; the rest adds to its tables.
+
+    With `start_from` there is no tokenizer table, and a model table only if it is asked for.
+    """
     write_lines(folder / "text.en", SOURCES)
     write_lines(folder / "text.de", TARGETS)
     tables: dict[str, Mapping[str, Any]] = {
@@ -68,6 +72,11 @@ def write_run(
         "validation": {"every_steps": 1000, "sentences": 4, **(validation or {})},
     }
     lines = ['name = "small model"', f"output = {json.dumps(name)}"]
+    if start_from is not None:
+        lines.append(f"start_from = {json.dumps(start_from)}")
+        del tables["tokenizer"]
+        if model is None:
+            del tables["model"]
     for table, values in tables.items():
         lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     return write_lines(folder / f"{name}.toml", lines)

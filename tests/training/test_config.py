@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import CleaningConfig, ExperimentConfig, ModelSizes, TokenizerConfig, TrainingConfig, load_config
+from training.augmentation import AugmentationConfig
+from training.config import CleaningConfig, ExperimentConfig, TrainingConfig, load_config
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 
@@ -46,8 +47,9 @@ def load(folder: Path, text: str) -> ExperimentConfig:
 def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL)
     assert config.training == TrainingConfig(max_steps=10)
-    assert (config.cleaning, config.tokenizer) == (CleaningConfig(), TokenizerConfig())
-    assert (config.model, config.decoding) == (ModelSizes(), DecodingOptions())
+    assert (config.cleaning, config.augmentation) == (CleaningConfig(), AugmentationConfig())
+    assert (config.model, config.tokenizer, config.start_from) == (None, None, None)
+    assert config.decoding == DecodingOptions()
     assert config.validation.decoding.beam_size == 1
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.small_run import SOURCES, TARGETS
+from training.augmentation import AugmentationConfig
 from training.config import CorpusConfig
 from training.corpus import CleaningReport, ParallelText
 from training.dataset import Dataset, DirectedCorpus, build_dataset, source_ids
@@ -73,6 +74,24 @@ def test_both_directions_are_the_same_text_turned_round(tokenizer: Tokenizer) ->
     assert (back.sources, back.targets) == (ahead.targets, ahead.sources)
     assert [tokenizer.language_id(code) for code in ("de", "en")] == [ahead.language_id, back.language_id]
     assert ahead.weight == back.weight == 0.5
+
+
+def test_every_dress_is_a_corpus_that_is_read_in_its_share(tokenizer: Tokenizer) -> None:
+    pairs = [("The Cat Runs.", "cat the."), ("the cat", "dog runs.")]
+    augmentation = AugmentationConfig(lower_case=0.5, unfinished=0.25)
+    text = text_of(pairs, both_directions=True, weight=2.0)
+    corpora = build_dataset([text], tokenizer, max_tokens=0, augmentation=augmentation).corpora
+    lower, unfinished = ("the cat runs.", "cat the."), ("The Cat Runs", "cat the")
+    turned = [pair[::-1] for pair in (*pairs, unfinished)]
+    expected = [
+        (GERMAN, pairs, 2.0), (GERMAN, [lower], 1.0), (GERMAN, [unfinished], 0.5),
+        (GERMAN + 1, turned[:2], 2.0), (GERMAN + 1, [], 1.0), (GERMAN + 1, turned[2:], 0.5),
+    ]  # fmt: skip
+    assert [corpus.weight for corpus in corpora] == [weight for _, _, weight in expected]
+    assert [corpus.language_id for corpus in corpora] == [language for language, _, _ in expected]
+    for corpus, (_, read, _) in zip(corpora, expected, strict=True):
+        assert [ids.tolist() for ids in corpus.sources] == [tokenizer.encode(source) for source, _ in read]
+        assert [ids.tolist() for ids in corpus.targets] == [tokenizer.encode(target) for _, target in read]
 
 
 def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:

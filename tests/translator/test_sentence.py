@@ -141,3 +141,22 @@ def test_a_translation_that_was_cut_is_said_to_be(tokenizer: Tokenizer, text: st
     sentence = read(tokenizer, text)
     written = write_sentence(sentence, answer(tokenizer, sentence, finished=False), tokenizer=tokenizer)
     assert written.warnings == (f"The translation of {shown} was cut at the maximum length.",)
+
+
+def test_shouting_is_read_calmly_and_answered_in_capitals(tokenizer: Tokenizer) -> None:
+    text = "THE  DOG EATS"
+    sentence, calm = read(tokenizer, text, 3), read(tokenizer, "The dog eats", 3)
+    assert (sentence.shouted, calm.shouted) == (True, False)
+    assert sentence.ids == calm.ids
+    assert sentence.text == "THE DOG EATS"
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert written.text == "THE DOG EATS"
+    assert "".join(token.text for token in written.tokens) == written.text
+    assert [text[link.source_start - 3 : link.source_end - 3] for link in written.alignment] == ["THE", "DOG", "EATS"]
+
+
+def test_capitals_that_small_letters_would_not_shorten_are_a_name(tokenizer: Tokenizer) -> None:
+    assert len(tokenizer.encode("Xy")) == len(tokenizer.encode("XY"))
+    sentence = read(tokenizer, "XY")
+    assert not sentence.shouted
+    assert sentence.ids[1:-1] == tokenizer.encode("XY")

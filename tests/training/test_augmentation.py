@@ -1,0 +1,85 @@
+"""Every dress: what it changes, what it leaves alone, and that nothing is worn that was not asked for."""
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.augmentation import AugmentationConfig, lower_case, misspelled, unaccented, unfinished, variants
+from translator.errors import ConfigError
+from translator.text import normalise
+
+CHANCE = random.Random(1)
+SENTENCES = st.text(st.sampled_from("aäBéß .'x")).map(lambda text: normalise(text).text)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("Über Tom.", "Uber Tom.", id="an umlaut"),
+        pytest.param("Ça va, Anaïs?", "Ca va, Anais?", id="French"),
+        pytest.param("¿Qué año?", "¿Que ano?", id="Spanish"),
+        pytest.param("Straße", "Straße", id="a letter that only looks accented"),
+    ],
+)
+def test_accents_are_taken_off_the_source_alone(source: str, expected: str) -> None:
+    assert unaccented((source, "É"), CHANCE) == (expected, "É")
+
+
+def test_the_source_alone_is_put_in_lower_case() -> None:
+    assert lower_case(("Wo ist Ärger?", "Where is Trouble?"), CHANCE) == ("wo ist ärger?", "Where is Trouble?")
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        pytest.param(("Ja.", "Yes."), ("Ja", "Yes"), id="on both sides"),
+        pytest.param(("Ja .", "Yes."), ("Ja", "Yes"), id="with a space before it"),
+        pytest.param(("Ja.", "Yes"), ("Ja.", "Yes"), id="on one side only"),
+        pytest.param(("Ja?", "Yes?"), ("Ja?", "Yes?"), id="a question stays one"),
+        pytest.param(("Ja...", "Yes..."), ("Ja...", "Yes..."), id="an ellipsis stays one"),
+        pytest.param((".", "."), (".", "."), id="nothing but a stop"),
+    ],
+)
+def test_the_final_stop_is_taken_off_both_sides(pair: tuple[str, str], expected: tuple[str, str]) -> None:
+    assert unfinished(pair, CHANCE) == expected
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=1), st.randoms(use_true_random=False))
+def test_a_slip_changes_at_most_one_word_and_keeps_its_ends(words: list[str], chance: random.Random) -> None:
+    source, target = misspelled((" ".join(words), "target"), chance)
+    found = source.split(" ")
+    assert target == "target"
+    assert len(found) == len(words)
+    changed = [(old, new) for old, new in zip(words, found, strict=True) if old != new]
+    assert len(changed) <= 1
+    for old, new in changed:
+        assert len(old) > 3
+        assert abs(len(new) - len(old)) <= 1
+        assert old[0] == new[0]
+        assert set(new) <= set(old)
+
+
+def test_a_slip_leaves_names_of_things_and_short_words_alone() -> None:
+    pair = ("I am at www.example.org 12345", "target")
+    assert misspelled(pair, CHANCE) == pair
+
+
+@given(SENTENCES)
+def test_every_dress_of_normal_text_is_normal_text(text: str) -> None:
+    config = AugmentationConfig(lower_case=1, unaccented=1, misspelled=1, unfinished=1)
+    for _, change in variants(config):
+        for side in change((text, text), random.Random(0)):
+            assert normalise(side).text == side
+
+
+def test_only_what_has_a_share_is_worn() -> None:
+    assert list(variants(AugmentationConfig())) == []
+    assert list(variants(AugmentationConfig(unaccented=0.2))) == [(0.2, unaccented)]
+
+
+def test_a_share_below_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=re.escape("misspelled is -0.1, wanted at least 0")):
+        AugmentationConfig(misspelled=-0.1)

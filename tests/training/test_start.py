@@ -1,0 +1,84 @@
+"""A run that goes on from a checkpoint: what it takes from it, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.small_run import MODEL, make_trainer, write_run
+from training.config import load_config
+from training.experiment import train
+from training.start import find_start
+from translator.catalogue import DEFAULT_MODEL, pretrained_models
+from translator.checkpoint import load_checkpoint, read_manifest
+from translator.errors import CheckpointError, ConfigError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the run "first", which knows both directions."""
+    folder = tmp_path_factory.mktemp("first")
+    train(write_run(folder, name="first", corpus={"both_directions": True}, max_steps=2))
+    return folder
+
+
+def test_its_first_weights_sizes_and_pieces_are_the_checkpoints(folder: Path) -> None:
+    there = load_checkpoint(folder / "first" / "best")
+    trainer = make_trainer(folder, name="second", start_from="first/best")
+    assert trainer.manifest.model == there.manifest.model
+    assert trainer.tokenizer.to_bytes() == there.tokenizer.to_bytes()
+    for model in (trainer.model, trainer.average):
+        state = model.state_dict()
+        assert state.keys() == there.model.state_dict().keys()
+        assert all(torch.equal(state[name], weight) for name, weight in there.model.state_dict().items())
+
+
+def test_it_leaves_the_checkpoint_alone_and_says_where_it_came_from(folder: Path) -> None:
+    before = (folder / "first" / "best" / "model.safetensors").read_bytes()
+    train(write_run(folder, name="onwards", start_from="first/best", max_steps=3))
+    assert (folder / "first" / "best" / "model.safetensors").read_bytes() == before
+    origin, manifest = (read_manifest(folder / name / "best") for name in ("first", "onwards"))
+    assert manifest.directions == (("en", "de"),)
+    assert manifest.training["started_from"]["name"] == "small model"
+    assert manifest.training["started_from"]["weights_sha256"] == origin.weights_sha256
+    assert manifest.training["started_from"]["training"] == origin.training
+    card = (folder / "onwards" / "best" / "README.md").read_text(encoding="utf-8")
+    assert f"went on from the weights of small model ({origin.weights_sha256[:12]})" in card
+
+
+def test_dropout_may_differ(folder: Path) -> None:
+    trainer = make_trainer(folder, name="third", start_from="first/best", model={"dropout": 0.4})
+    assert trainer.manifest.model.dropout == 0.4
+    assert trainer.model.encoder.dropout.probability == 0.4
+
+
+def test_the_name_of_a_built_in_model_will_do(folder: Path) -> None:
+    config = load_config(write_run(folder, name="from-default", start_from=DEFAULT_MODEL))
+    built_in = read_manifest(pretrained_models()[DEFAULT_MODEL])
+    assert find_start(config, []).sizes == built_in.model
+
+
+def test_sizes_that_are_not_the_checkpoints_are_refused(folder: Path) -> None:
+    assert MODEL["decoder_size"] == 10
+    with pytest.raises(ConfigError, match=r"model\.decoder_size is 12, and the checkpoint .* has 10; only dropout may"):
+        make_trainer(folder, name="wide", start_from="first/best", model={"decoder_size": 12})
+
+
+def test_a_tokenizer_of_ones_own_is_refused(folder: Path) -> None:
+    path = write_run(folder, name="pieces", start_from="first/best")
+    path.write_text(path.read_text(encoding="utf-8") + "[tokenizer]\nvocab_size = 40\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="takes the tokenizer of small model, and the file describes another"):
+        train(path)
+
+
+def test_a_language_the_checkpoint_does_not_know_is_refused(folder: Path) -> None:
+    path = write_run(folder, name="french", start_from="first/best")
+    text = path.read_text(encoding="utf-8").replace('target = "de"', 'target = "fr"')
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="small model knows de, en, and the corpora are also in fr; take those out"):
+        train(path)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint '.*nowhere/best'"):
+        train(write_run(folder, name="lost", start_from="nowhere/best"))
