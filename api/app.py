@@ -72,7 +72,7 @@ def load_translator(settings: Settings) -> "Translator":
     """
     from translator.inference import Translator
 
-    return Translator.load(settings.model, threads=settings.threads)
+    return Translator.load(settings.model, threads=settings.threads, compute_type=settings.compute_type)
 
 
 def serve(settings: Settings) -> None:

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Processor threads for a batch; unset is all cores, or what OMP_NUM_THREADS says.",
     )
+    compute_type: Literal["auto", "int8", "bfloat16", "float32"] = Field(
+        default="auto", description="Arithmetic of decoding; auto is the quickest that the processor has."
+    )
     beam_size: int | None = Field(
         default=None,
         ge=1,

@@ -12,6 +12,7 @@ import typer
 from carousel.files import open_output, read_lines
 from carousel.options import (
     BeamSizeOption,
+    ComputeTypeOption,
     CoveragePenaltyOption,
     LengthPenaltyOption,
     ModelOption,
@@ -65,6 +66,7 @@ def evaluate(
     coverage_penalty: CoveragePenaltyOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    compute_type: ComputeTypeOption = None,
 ) -> None:
     """Score a model on a test set.
 
@@ -77,7 +79,7 @@ def evaluate(
     if name:
         text = replace(text, name=name)
     theirs = None if compare is None else _other_system(compare, len(text.sources))
-    translator = Translator.load(model, threads=threads)
+    translator = Translator.load(model, threads=threads, compute_type=compute_type or "auto")
     options = decoding_options(
         translator.manifest.decoding,
         beam_size=beam_size,

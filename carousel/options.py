@@ -4,7 +4,7 @@ Those of the search have no default here: what is not given is what the checkpoi
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,6 +24,10 @@ ThreadsOption = Annotated[
     typer.Option(
         "--threads", metavar="N", min=1, help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says."
     ),
+]
+ComputeTypeOption = Annotated[
+    Literal["auto", "int8", "bfloat16", "float32"] | None,
+    typer.Option("--compute-type", metavar="TYPE", help="int8, bfloat16, float32, or auto: the quickest there is."),
 ]
 BeamSizeOption = Annotated[
     int | None,

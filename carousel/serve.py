@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from carousel.options import ModelOption, ThreadsOption
+from carousel.options import ComputeTypeOption, ModelOption, ThreadsOption
 
 EXAMPLES = """\b
 Examples:
@@ -25,6 +25,7 @@ def serve(
     ] = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    compute_type: ComputeTypeOption = None,
 ) -> None:
     """Serve translations over HTTP.
 
@@ -35,4 +36,5 @@ def serve(
     from api.app import serve as serve_forever
     from api.settings import load_settings
 
-    serve_forever(load_settings(host=host, port=port, model=model, threads=threads))
+    settings = load_settings(host=host, port=port, model=model, threads=threads, compute_type=compute_type)
+    serve_forever(settings)

@@ -12,6 +12,7 @@ import typer
 from carousel.files import STDIN, open_output, read_lines, typed_lines
 from carousel.options import (
     BeamSizeOption,
+    ComputeTypeOption,
     CoveragePenaltyOption,
     LengthPenaltyOption,
     ModelOption,
@@ -62,6 +63,7 @@ def translate(
     coverage_penalty: CoveragePenaltyOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    compute_type: ComputeTypeOption = None,
 ) -> None:
     """Translate texts, files or stdin, line by line.
 
@@ -71,7 +73,7 @@ def translate(
     batches, total = _batches(text or [], files or [STDIN])
     from translator.inference import Translator
 
-    translator = Translator.load(model, threads=threads)
+    translator = Translator.load(model, threads=threads, compute_type=compute_type or "auto")
     translator.check_direction(source, target)
     options = decoding_options(
         translator.manifest.decoding,

@@ -1,11 +1,17 @@
 """The decoding engine: the model's weights arranged for one token at a time.
 
 `DecodingEngine` holds what is computed once a load and is never written to again, so any number of threads may share
-it. A `DecodingSession` is one search's state: the attention memory once a sentence (not once a hypothesis), the LSTM
-states once a row. It is the `Stepper` that `translator.beam_search` asks for, and equals the teacher-forced pass of
-`translator.model` (tested).
+it. A `DecodingSession` is one search's state: the sentences' memories, the LSTM states of the rows. It is the `Stepper`
+that `translator.beam_search` asks for. In float32 it equals the teacher-forced pass of `translator.model` (tested).
 
-Each gate block is one matrix product over [input; hidden], where the training graph has two.
+What a step need not do again is done before it:
+
+- once a load, the first layer's product with every embedding: a step looks up a row instead;
+- once a sentence, the products of the encoder outputs with the weights that will meet them in a context. A context is a
+  weighted sum of encoder outputs, and a product of a sum is the sum of the products:
+  `(weights @ values) @ W = weights @ (values @ W)`. So no step multiplies with these weights, and no context is made.
+
+What is left is one product for each layer, one for the query, one for the readout, one for the logits.
 """
 
 from collections.abc import Sequence
@@ -14,18 +20,27 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from translator.attention import Memory
-from translator.batch import pad
+from translator.batch import PaddedIds, pad
 from translator.beam_search import StepOutput
 from translator.decoder import DecoderState
+from translator.encoder import Encoder
 from translator.model import TranslationModel
+from translator.products import ComputeType, Product, make_product
 
 
-class _Gates(NamedTuple):
-    """One LSTM layer: weight [input + H, 4H] and bias [4H], gates in the order input, forget, cell, output."""
+class SentenceMemory(NamedTuple):
+    """What the steps need of sources, computed once a sentence.
 
-    weight: Tensor
-    bias: Tensor
+    Args:
+        keys: [B, S, D].
+        shares: What each source position adds, per unit of attention, to the gates of the later layers and to the
+            readout, for each head: [B, S, heads * M].
+        mask: [B, S] bool, True for a real token.
+    """
+
+    keys: Tensor
+    shares: Tensor
+    mask: Tensor
 
 
 class DecodingEngine:
@@ -34,18 +49,79 @@ class DecodingEngine:
     Args:
         model: Its weights are shared where they can be; it is put into evaluation mode and must not change afterwards.
         pad_id: What fills up shorter sources.
+        compute_type: How the steps are computed. The encoder reads in float32 always.
     """
 
-    def __init__(self, model: TranslationModel, *, pad_id: int) -> None:
-        """Packs the recurrent weights."""
+    def __init__(self, model: TranslationModel, *, pad_id: int, compute_type: ComputeType = "float32") -> None:
+        """Packs the weights."""
         self.model = model.eval().requires_grad_(False)
-        self.pad_id = pad_id
+        self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
-        self.layers = [_pack(layer) for layer in model.decoder.layers]
+        decoder, attention = model.decoder, model.decoder.attention
+        self.heads = attention.heads
+        first, *later = (_parameters(layer) for layer in decoder.layers)
+        width = len(first.recurrent[0])  # H
+        # What is looked up or summed is rounded to bfloat16 where products are rounded anyway: half of the memory.
+        self._kept_as = torch.float32 if compute_type == "float32" else torch.bfloat16
+        table = nn.functional.linear(model.embedding.weight * model.embedding_scale, first.inputs, first.bias)
+        self.first_gates = table.to(self._kept_as)  # [V, 4H]
+        self.first = self._product(first.recurrent, None, bound=1)
+        self.query = self._product(attention.query.weight * attention.scale, None, bound=1)
+        # Each later layer reads the sum of the layers below it, each within -1 and 1, beside its own last output.
+        self.later = [
+            self._product(torch.cat([layer.inputs[:, :width], layer.recurrent], dim=1), layer.bias, bound=depth)
+            for depth, layer in enumerate(later, start=1)
+        ]
+        readout = decoder.readout
+        self.readout = self._product(readout.weight[:, :width], readout.bias, bound=len(decoder.layers))
+        self.output = self._product(model.embedding.weight, model.output_bias, bound=1)
+        self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
+        meeting_context = [layer.inputs[:, width:] for layer in later] + [readout.weight[:, width:]]
+        self.share_widths = [len(weight) for weight in meeting_context]
+        self.shares = self._shares(torch.cat(meeting_context), model.encoder)
 
     def session(self) -> "DecodingSession":
         """Starts an empty search."""
         return DecodingSession(self)
+
+    def read(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
+        """Encodes sources: what attention needs of them, and the decoder's first state, a row a sentence."""
+        encoded = self.model.encoder(self.model.embed(source.ids), source)
+        values = encoded.encoder_outputs.masked_fill(~source.mask[..., None], 0.0)
+        batch, length, width = values.shape
+        rows = values.view(batch * length, width)
+        keys = self.keys(rows).view(batch, length, width)
+        shares = torch.cat(
+            [product(part) for product, part in zip(self.shares, rows.chunk(self.heads, 1), strict=True)], 1
+        )
+        memory = SentenceMemory(keys, shares.to(self._kept_as).view(batch, length, -1), source.mask)
+        return memory, self.model.decoder.initial_state(encoded.summary)
+
+    def look(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
+        """Asks the attention.
+
+        Args:
+            queries: [B, K, D], scaled.
+            memory: Of the same B sources.
+
+        Returns:
+            shares [B * K, M] float32 and attention_weights [B * K, S], averaged over heads, exactly 0 on padding.
+        """
+        batch, beam_size, _ = queries.shape
+        queries = queries.view(batch, beam_size, self.heads, -1).transpose(1, 2)  # [B, heads, K, D/heads]
+        keys = memory.keys.view(batch, memory.keys.shape[1], self.heads, -1).permute(0, 2, 3, 1)
+        scores = (queries @ keys).masked_fill(~memory.mask[:, None, None], -torch.inf)
+        weights = scores.softmax(dim=-1)  # [B, heads, K, S]
+        shares = memory.shares.view(batch, memory.shares.shape[1], self.heads, -1).transpose(1, 2)  # [B, heads, S, M]
+        looked = (weights.to(shares.dtype) @ shares).float().sum(dim=1)  # [B, K, M]
+        return looked.flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
+
+    def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
+        return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
+
+    def _shares(self, weight: Tensor, encoder: Encoder) -> list[Product]:
+        """One product for each head, which sees its slice of the encoder outputs."""
+        return [self._product(part, None, bound=len(encoder.forwards)) for part in weight.chunk(self.heads, dim=1)]
 
 
 class DecodingSession:
@@ -55,15 +131,14 @@ class DecodingSession:
         """Begins with no rows."""
         self._engine = engine
         self._beam_size = 1
-        self._memory: Memory | None = None
+        self._memory: SentenceMemory | None = None
         self._state: DecoderState | None = None
 
     @torch.no_grad()
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         """Encodes `sources` and appends `beam_size` rows for each."""
         self._beam_size = beam_size
-        source = pad(sources, self._engine.pad_id).to(self._engine.device)
-        memory, state = self._engine.model.encode(source)
+        memory, state = self._engine.read(pad(sources, self._engine.pad_id).to(self._engine.device))
         rows = torch.arange(len(sources), device=self._engine.device).repeat_interleave(beam_size)
         state = state.select(rows)
         if self._memory is not None and self._state is not None:
@@ -86,24 +161,23 @@ class DecodingSession:
         """
         if self._memory is None or self._state is None:
             raise RuntimeError("step() came before admit(); admit at least one source first.")
-        engine, decoder, state = self._engine, self._engine.model.decoder, self._state
-        outputs = engine.model.embed(token_ids)  # [N, E]
-        context = weights = outputs
-        hidden, cell = [], []
-        for depth, gates in enumerate(engine.layers):
-            inputs = outputs if depth == 0 else torch.cat([outputs, context], dim=-1)
-            above, memory_cell = _lstm_step(inputs, state.hidden[depth], state.cell[depth], gates)
-            hidden.append(above)
-            cell.append(memory_cell)
-            outputs = above if depth == 0 else outputs + above  # [N, H]
-            if depth == 0:
-                # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
-                queries = outputs.view(-1, self._beam_size, outputs.shape[-1])
-                context, weights = decoder.attention(queries, self._memory)  # [B, K, D], [B, K, S]
-                context, weights = context.flatten(0, 1), weights.flatten(0, 1)
-        self._state = DecoderState(torch.stack(hidden), torch.stack(cell))
-        readout = torch.tanh(decoder.readout(torch.cat([outputs, context], dim=-1)))  # [N, E]
-        return StepOutput(engine.model.logits(readout).log_softmax(dim=-1), weights)
+        engine, state = self._engine, self._state
+        gates = engine.first(state.hidden[0]) + engine.first_gates.index_select(0, token_ids)
+        outputs, cell = lstm_cell(gates, state.cell[0])  # [N, H]
+        # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
+        queries = engine.query(outputs).view(len(self._memory.mask), self._beam_size, -1)
+        looked, weights = engine.look(queries, self._memory)
+        *to_gates, to_readout = looked.split(engine.share_widths, dim=1)
+        hiddens, cells = [outputs], [cell]
+        for depth, (product, share) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
+            gates = product(torch.cat([outputs, state.hidden[depth]], dim=1)) + share
+            above, cell = lstm_cell(gates, state.cell[depth])
+            hiddens.append(above)
+            cells.append(cell)
+            outputs = outputs + above
+        self._state = DecoderState(torch.stack(hiddens), torch.stack(cells))
+        readout = torch.tanh(engine.readout(outputs) + to_readout)  # [N, E]
+        return StepOutput(engine.output(readout).log_softmax(dim=-1), weights)
 
     def reorder(self, rows: Tensor) -> None:
         """Lets row i continue from old row `rows[i]`, which must be of the same sentence."""
@@ -117,32 +191,57 @@ class DecodingSession:
         if not len(sentences):
             self._memory = self._state = None
             return
-        keys, values, mask = (part.index_select(0, sentences) for part in self._memory)
+        keys, shares, mask = (part.index_select(0, sentences) for part in self._memory)
         longest = int(mask.sum(dim=1).max())
-        self._memory = Memory(keys[:, :longest], values[:, :longest], mask[:, :longest])
+        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in (keys, shares, mask)))
         rows = sentences[:, None] * self._beam_size + torch.arange(self._beam_size, device=sentences.device)
         self._state = self._state.select(rows.flatten())
 
 
-def _pack(layer: nn.Module) -> _Gates:
+class _LstmParameters(NamedTuple):
+    """One layer's weights as PyTorch keeps them, its two bias vectors summed."""
+
+    inputs: Tensor  # [4H, input]
+    recurrent: Tensor  # [4H, H]
+    bias: Tensor  # [4H]
+
+
+def _parameters(layer: nn.Module) -> _LstmParameters:
+    """Reads a layer's weights, its gates put in the order input, forget, output, cell."""
     weights = dict(layer.named_parameters())
-    joined = torch.cat([weights["weight_ih_l0"], weights["weight_hh_l0"]], dim=1)
-    return _Gates(joined.t().contiguous(), weights["bias_ih_l0"] + weights["bias_hh_l0"])
+    inputs, recurrent, bias, more = (
+        _three_gates_first(weights[name]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    )
+    return _LstmParameters(inputs, recurrent, bias + more)
 
 
-def _lstm_step(inputs: Tensor, hidden: Tensor, cell: Tensor, gates: _Gates) -> tuple[Tensor, Tensor]:
-    """One step of one layer: rows [N, input], [N, H], [N, H] -> the next hidden and cell."""
-    products = torch.addmm(gates.bias, torch.cat([inputs, hidden], dim=-1), gates.weight)  # [N, 4H]
-    enter, forget, candidate, leave = products.chunk(4, dim=-1)
-    cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
-    return torch.sigmoid(leave) * torch.tanh(cell), cell
+def _three_gates_first(weight: Tensor) -> Tensor:
+    """PyTorch's order is input, forget, cell, output; with the sigmoids side by side one call does for all three."""
+    enter, forget, candidate, leave = weight.chunk(4)
+    return torch.cat([enter, forget, leave, candidate])
 
 
-def _join(first: Memory, second: Memory) -> Memory:
+def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of one layer.
+
+    Args:
+        gates: [N, 4H], in the order input, forget, output, cell, before their functions; written over.
+        cell: [N, H].
+
+    Returns:
+        The next hidden and cell, each [N, H].
+    """
+    width = cell.shape[1]
+    enter, forget, leave = gates[:, : 3 * width].sigmoid_().chunk(3, dim=1)
+    cell = torch.addcmul(forget * cell, enter, gates[:, 3 * width :].tanh_())
+    return leave * cell.tanh(), cell
+
+
+def _join(first: SentenceMemory, second: SentenceMemory) -> SentenceMemory:
     """Puts sentences below one another, the shorter memory padded."""
     longest = max(first.keys.shape[1], second.keys.shape[1])
     parts = []
     for one, other in zip(first, second, strict=True):
         fill = [(0, 0) * (one.dim() - 2) + (0, longest - part.shape[1]) for part in (one, other)]
         parts.append(torch.cat([nn.functional.pad(one, fill[0]), nn.functional.pad(other, fill[1])]))
-    return Memory(*parts)
+    return SentenceMemory(*parts)

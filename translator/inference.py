@@ -16,6 +16,7 @@ from translator.decoding import decode_all
 from translator.document import Document
 from translator.engine import DecodingEngine
 from translator.errors import LanguageError
+from translator.products import ComputeType, WantedComputeType, choose_compute_type
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
@@ -32,15 +33,24 @@ class Translator:
         'Guten Morgen!'
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, compute_type: WantedComputeType = "float32") -> None:
         """Makes the decoding engine of `checkpoint`; `Translator.load` is the usual way in."""
         self.manifest: Manifest = checkpoint.manifest
         self._tokenizer = checkpoint.tokenizer
-        self._engine = DecodingEngine(checkpoint.model, pad_id=checkpoint.tokenizer.pad_id)
+        self._engine = DecodingEngine(
+            checkpoint.model,
+            pad_id=checkpoint.tokenizer.pad_id,
+            compute_type=choose_compute_type(compute_type, checkpoint.model.output_bias.device),
+        )
 
     @classmethod
     def load(
-        cls, path_or_name: str | Path | None = None, *, device: str = "cpu", threads: int | None = None
+        cls,
+        path_or_name: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        compute_type: WantedComputeType = "auto",
     ) -> "Translator":
         """Loads a checkpoint.
 
@@ -48,19 +58,26 @@ class Translator:
             path_or_name: A checkpoint folder, or the name of a built-in model; None is the default model.
             device: Where to compute, as PyTorch names it.
             threads: CPU threads for all of PyTorch in this process; None leaves them as they are.
+            compute_type: Arithmetic of decoding; "auto" takes the quickest that the processor has.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it cannot be trusted.
+            ConfigError: The device cannot compute so.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         checkpoint = load_checkpoint(find_checkpoint(path_or_name))
-        return cls(checkpoint._replace(model=checkpoint.model.to(device)))
+        return cls(checkpoint._replace(model=checkpoint.model.to(device)), compute_type=compute_type)
 
     @property
     def name(self) -> str:
         """Name of the model."""
         return self.manifest.name
+
+    @property
+    def compute_type(self) -> ComputeType:
+        """How it computes."""
+        return self._engine.compute_type
 
     @property
     def languages(self) -> tuple[str, ...]:

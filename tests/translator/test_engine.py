@@ -13,7 +13,8 @@ from torch import Tensor
 from tests.translator import numpy_model
 from tests.translator.conftest import make_model
 from translator.batch import pad
-from translator.engine import DecodingEngine, DecodingSession, _lstm_step, _pack
+from translator.engine import DecodingEngine, DecodingSession, _parameters, lstm_cell
+from translator.products import ComputeType
 
 PAD, BOS, EOS = 0, 2, 3
 ENGINE = DecodingEngine(make_model(13), pad_id=PAD)
@@ -42,7 +43,8 @@ def test_a_step_of_a_layer_is_the_cell_of_the_equations(inputs: int, hidden: int
     torch.manual_seed(seed)
     layer = torch.nn.LSTM(inputs, hidden).requires_grad_(False)
     x, state, cell = torch.randn(rows, inputs), torch.randn(rows, hidden), torch.randn(rows, hidden)
-    found = _lstm_step(x, state, cell, _pack(layer))
+    weights = _parameters(layer)
+    found = lstm_cell(x @ weights.inputs.t() + state @ weights.recurrent.t() + weights.bias, cell)
     plain = numpy_model.Cell(layer)
     for row in range(rows):
         expected = plain.step(*(numpy_model.array(part[row]) for part in (x, state, cell)))
@@ -76,6 +78,30 @@ def test_steps_equal_the_plain_model(layers: int) -> None:
     session.admit([SOURCES[0]], 1)
     for found, expected in zip(follow(session, [target]), numpy_model.decode(model, SOURCES[0], target), strict=True):
         np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("compute_type", "tolerance"), [("bfloat16", 0.15), ("int8", 0.15)])
+def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tolerance: float) -> None:
+    """A weight of this model is about 0.4 and a product sums about twenty: an error of a percent each, at most."""
+    model = make_model(3)
+    target = [BOS, 4, 19, 19, 8, 6]
+    session = DecodingEngine(model, pad_id=PAD, compute_type=compute_type).session()
+    session.admit([SOURCES[0]], 1)
+    log_probs, attention = follow(session, [target])
+    expected, expected_attention = numpy_model.decode(model, SOURCES[0], target)
+    np.testing.assert_allclose(log_probs[0].numpy(), expected, atol=tolerance)
+    np.testing.assert_allclose(attention[0].numpy(), expected_attention, atol=tolerance / 5)
+
+
+def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
+    engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
+    alone, company = engine.session(), engine.session()
+    alone.admit(SOURCES[1:2], 2)
+    company.admit(SOURCES, 2)
+    for token in (BOS, 7, 9):
+        one = alone.step(torch.tensor([token, token + 1])).log_probs
+        other = company.step(torch.tensor([5, 6, token, token + 1, 8, 9])).log_probs
+        assert torch.equal(one, other[2:4])
 
 
 def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
@@ -151,7 +177,7 @@ def test_an_engine_evaluates_and_teaches_nothing() -> None:
 
 
 def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> None:
-    before = [tensor.clone() for layer in ENGINE.layers for tensor in layer]
+    before = [tensor.clone() for tensor in (ENGINE.first_gates, *ENGINE.model.parameters())]
     targets = [[BOS, n, n + 1, n + 2] for n in range(4, 16)]
 
     def search(target: list[int]) -> Tensor:
@@ -163,5 +189,5 @@ def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> Non
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(search, targets))
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
-    after = [tensor for layer in ENGINE.layers for tensor in layer]
+    after = [ENGINE.first_gates, *ENGINE.model.parameters()]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

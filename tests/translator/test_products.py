@@ -1,0 +1,73 @@
+"""Packed products: near the exact one by what rounding allows, and the same for a row alone and in company."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translator.errors import ConfigError
+from translator.products import LEVELS, ComputeType, choose_compute_type, make_product
+
+TYPES: list[ComputeType] = ["float32", "bfloat16", "int8"]
+sizes = st.integers(1, 40)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(TYPES), sizes, sizes, sizes, st.sampled_from([1.0, 2.0]), st.booleans(), st.integers(0, 10**6))
+def test_a_product_is_exact_but_for_rounding(
+    compute_type: ComputeType, rows: int, width: int, out: int, bound: float, with_bias: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    x = (torch.rand(rows, width) * 2 - 1) * bound
+    weight, bias = torch.randn(out, width), torch.randn(out) if with_bias else None
+    found = make_product(weight, bias, bound=bound, compute_type=compute_type)(x)
+    exact = x.double() @ weight.double().t() + (0 if bias is None else bias.double())
+    magnitudes = x.abs() @ weight.abs().t()
+    # Half a level for each factor of int8; 2^-9 for each of bfloat16, and as much for the result.
+    of_rows = bound / LEVELS / 2 * weight.abs().sum(dim=1)
+    of_weights = weight.abs().amax(dim=1) / LEVELS / 2 * (x.abs().sum(dim=1, keepdim=True) + width * bound / LEVELS)
+    allowed = {"float32": magnitudes * 1e-6, "bfloat16": magnitudes * 2**-7, "int8": of_rows + of_weights}
+    assert found.dtype == torch.float32
+    assert found.shape == (rows, out)
+    assert ((found - exact).abs() <= allowed[compute_type] + 1e-5).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 70), st.integers(0, 10**6))
+def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    x = torch.rand(rows, 24) * 2 - 1
+    product = make_product(torch.randn(9, 24), torch.randn(9), bound=1, compute_type="int8")
+    together = product(x)
+    assert all(torch.equal(product(x[n : n + 1])[0], together[n]) for n in range(rows))
+
+
+def test_the_bound_itself_is_a_level_that_can_be_reached() -> None:
+    product = make_product(torch.eye(2) * LEVELS, None, bound=3, compute_type="int8")
+    extremes = torch.tensor([[3.0, -3.0]])
+    torch.testing.assert_close(product(extremes), extremes * LEVELS)
+
+
+@pytest.mark.parametrize("wanted", TYPES)
+def test_what_is_wanted_is_taken(wanted: ComputeType) -> None:
+    assert choose_compute_type(wanted, torch.device("cpu")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("vnni", "bfloat16", "best"),
+    [(True, True, "int8"), (True, False, "int8"), (False, True, "bfloat16"), (False, False, "float32")],
+)
+def test_auto_takes_the_quickest_that_the_processor_has(
+    monkeypatch: pytest.MonkeyPatch, vnni: bool, bfloat16: bool, best: ComputeType
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
+    assert choose_compute_type("auto", torch.device("cpu")) == best
+    assert choose_compute_type("auto", torch.device("meta")) == "float32"
+
+
+def test_int8_is_refused_where_it_cannot_be_had() -> None:
+    with pytest.raises(
+        ConfigError, match="compute_type int8 runs on a processor, not on meta; choose bfloat16 or auto"
+    ):
+        choose_compute_type("int8", torch.device("meta"))

@@ -1,0 +1,104 @@
+"""Matrix products with weights that never change, in the arithmetic the processor is quickest at.
+
+    float32    as it is
+    bfloat16   rows and weights rounded to 8 bits of mantissa, sums in float32
+    int8       rows and weights rounded to 255 levels, sums exact in int32
+
+For int8 the largest magnitude a row may hold must be known beforehand. It is here: what an LSTM, a tanh or a sum of
+such gives is bounded by how it was made. So the scale of the rows is a constant, the same for every sentence, and a
+product never depends on what else is in the batch; a scale measured on the batch would.
+
+    x ~ bound / 127 * round(127 * x / bound),   w[o, i] ~ scale[o] * round(w[o, i] / scale[o])
+
+Source: Wu et al. 2016, section 6 (an LSTM translator in 8 bits, its values clipped); Jacob et al. 2018, section 2.1.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from translator.errors import ConfigError
+
+ComputeType = Literal["int8", "bfloat16", "float32"]
+WantedComputeType = Literal["auto", "int8", "bfloat16", "float32"]
+Product = Callable[[Tensor], Tensor]
+"""Rows [N, in] float32 to [N, out] float32."""
+
+LEVELS = 127
+ROW_BLOCK = 16
+"""A kernel is made for each number of rows and kept; rounding the number up keeps the kernels few."""
+
+
+def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> ComputeType:
+    """Returns what is wanted.
+
+    "auto" takes int8 where the processor multiplies it natively (VNNI), else bfloat16 where it does, else float32.
+
+    Raises:
+        ConfigError: int8 is wanted where it cannot be had.
+    """
+    on_processor = device.type == "cpu"
+    if wanted == "int8" and not on_processor:
+        raise ConfigError(f"compute_type int8 runs on a processor, not on {device.type}; choose bfloat16 or auto.")
+    if wanted != "auto":
+        return wanted
+    # Private names, present in every PyTorch this project supports; where they are missing, float32 is always right.
+    if on_processor and getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
+        return "int8"
+    return (
+        "bfloat16" if on_processor and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else "float32"
+    )
+
+
+def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
+    """Packs a product.
+
+    Args:
+        weight: [out, in] float32.
+        bias: [out] float32, or None.
+        bound: Largest magnitude a row will hold; only int8 asks.
+        compute_type: How it is computed.
+
+    Returns:
+        A function that gives `rows @ weight.t() + bias`.
+    """
+    if compute_type == "float32":
+        return _float32(weight, bias)
+    return _bfloat16(weight, bias) if compute_type == "bfloat16" else _int8(weight, bias, bound)
+
+
+def _float32(weight: Tensor, bias: Tensor | None) -> Product:
+    turned = weight.t().contiguous()
+    if bias is None:
+        return lambda rows: rows @ turned
+    return lambda rows: torch.addmm(bias, rows, turned)
+
+
+def _bfloat16(weight: Tensor, bias: Tensor | None) -> Product:
+    rounded, start = weight.bfloat16(), torch.zeros(()) if bias is None else bias
+
+    def product(rows: Tensor) -> Tensor:
+        return torch.nn.functional.linear(rows.bfloat16(), rounded).float() + start
+
+    return product
+
+
+def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
+    scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS  # [out]
+    levels = (weight / scale[:, None]).round().to(torch.int8)
+    packed = torch.ops.onednn.qlinear_prepack(levels, None)
+    no_shift = torch.zeros(len(weight), dtype=torch.int32)
+    width = weight.shape[1]
+
+    def product(rows: Tensor) -> Tensor:
+        count = len(rows)
+        quantised = torch.zeros(-(-count // ROW_BLOCK) * ROW_BLOCK, width, dtype=torch.int8)
+        quantised[:count] = (rows * (LEVELS / bound)).round_()
+        products: Tensor = torch.ops.onednn.qlinear_pointwise(
+            quantised, bound / LEVELS, 0, packed, scale, no_shift, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return products[:count]
+
+    return product
