@@ -1,0 +1,174 @@
+"""Decoding speed at each compute type, beside what the processor's matrix products could do, in one run.
+
+    python benchmarks/decoding_speed.py --source SENTENCES [--model MODEL] [--to de] [--lines 500] [--rounds 3]
+
+For each compute type, greedy and with a beam of five: target tokens a second in batches of 64, and milliseconds for one
+sentence at a time (median and 99th percentile). The limit is the rate of the same packed products at 320 rows, measured
+just before; "of the limit" is the multiplications the steps and the encoder need (no padding, no lookups) over the time
+they took at that rate. Rounds are interleaved, and medians are shown: a shared machine is slow now and then.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from training.corpus import clean_line, read_lines
+from translator.beam_search import StepOutput
+from translator.catalogue import find_checkpoint
+from translator.checkpoint import Checkpoint, load_checkpoint
+from translator.config import DecodingOptions, ModelConfig
+from translator.decoding import decode_all
+from translator.engine import DecodingEngine, DecodingSession
+from translator.products import ComputeType, make_product
+from translator.scoring import Hypothesis
+
+BATCH, LIMIT_ROWS = 64, 320
+BEAMS = (1, 5)
+SINGLES = 100  # sentences decoded one at a time in a round
+
+
+class Work(NamedTuple):
+    """Multiplications (with their additions) that a row of a step and a source token need."""
+
+    row: int
+    source_token: int
+
+
+class CountingEngine(DecodingEngine):
+    """Counts the rows it steps and the source tokens it reads."""
+
+    rows = tokens = 0
+
+    def session(self) -> DecodingSession:
+        """Starts a search that is counted."""
+        return _CountingSession(self)
+
+
+class _CountingSession(DecodingSession):
+    def __init__(self, engine: CountingEngine) -> None:
+        super().__init__(engine)
+        self._counts = engine
+
+    def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
+        self._counts.tokens += sum(map(len, sources))
+        super().admit(sources, beam_size)
+
+    def step(self, token_ids: Tensor) -> StepOutput:
+        self._counts.rows += len(token_ids)
+        return super().step(token_ids)
+
+
+class Measured(NamedTuple):
+    """One round of one compute type and beam."""
+
+    tokens_per_second: float
+    of_the_limit: float
+    latencies: list[float]  # seconds
+
+
+def main() -> None:
+    """Measures and prints one table."""
+    options = _arguments()
+    checkpoint = load_checkpoint(find_checkpoint(options.model))
+    sources = _sources(checkpoint, options)
+    types: list[ComputeType] = options.types or list(get_args(ComputeType))
+    work = count_work(checkpoint.manifest.model)
+    mega_row, mega_token = (2 * count / 1e6 for count in work)
+    print(f"{checkpoint.manifest.name}: {mega_row:.1f} MFLOP a row, {mega_token:.1f} a source token")
+    print(f"{len(sources)} sentences, {torch.get_num_threads()} threads, {options.rounds} rounds, medians\n")
+    engines = {
+        each: CountingEngine(checkpoint.model, pad_id=checkpoint.tokenizer.pad_id, compute_type=each) for each in types
+    }
+    rates: dict[ComputeType, list[float]] = {each: [] for each in types}
+    found: dict[tuple[ComputeType, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
+    for _ in range(options.rounds):
+        for each in types:
+            rates[each].append(matrix_rate(each))
+            for beam in BEAMS:
+                found[each, beam].append(_measure(engines[each], checkpoint, sources, beam, work, rates[each][-1]))
+    print("| compute type | limit, GFLOP/s | beam | target tokens/s | of the limit | one sentence, ms: median | p99 |")
+    print("|---|---|---|---|---|---|---|")
+    for (each, beam), rounds in found.items():
+        latencies = sorted(latency for measured in rounds for latency in measured.latencies)
+        print(
+            f"| {each} | {statistics.median(rates[each]):.0f} | {beam} "
+            f"| {statistics.median(measured.tokens_per_second for measured in rounds):,.0f} "
+            f"| {statistics.median(measured.of_the_limit for measured in rounds):.0%} "
+            f"| {1000 * statistics.median(latencies):.1f} | {1000 * latencies[int(0.99 * len(latencies))]:.1f} |"
+        )
+
+
+def count_work(sizes: ModelConfig) -> Work:
+    """Counts what `translator.engine` multiplies; sums over attention are counted for a source of 15 tokens."""
+    hidden, width, embedding = sizes.decoder_size, 2 * sizes.encoder_size, sizes.embedding_size
+    later = sizes.decoder_layers - 1
+    shares = later * 4 * hidden + embedding
+    layers = 4 * hidden * hidden + later * 4 * hidden * 2 * hidden
+    row = layers + hidden * width + hidden * embedding + embedding * sizes.vocab_size + 15 * (width + shares)
+    inputs = [embedding] + [width] * (sizes.encoder_layers - 1)
+    encoder = sum(2 * 4 * sizes.encoder_size * (each + sizes.encoder_size) for each in inputs)
+    return Work(row, encoder + width * (width + shares))
+
+
+def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
+    """Measures the processor: GFLOP/s of a packed product of 320 rows."""
+    product = make_product(torch.randn(out, width), None, bound=1, compute_type=compute_type)
+    rows = torch.rand(LIMIT_ROWS, width)
+    product(rows)
+    count, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds:
+        product(rows)
+        count += 1
+    return 2 * LIMIT_ROWS * width * out * count / passed / 1e9
+
+
+def _measure(
+    engine: CountingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, work: Work, rate: float
+) -> Measured:
+    engine.rows = engine.tokens = 0
+    started = time.perf_counter()
+    results = _decode(engine, checkpoint, sources, beam, BATCH)
+    seconds = time.perf_counter() - started
+    needed = 2 * (engine.rows * work.row + engine.tokens * work.source_token)
+    tokens = sum(len(found[0].token_ids) for found in results)
+    latencies = []
+    for source in sources[:SINGLES]:
+        started = time.perf_counter()
+        _decode(engine, checkpoint, [source], beam, 1)
+        latencies.append(time.perf_counter() - started)
+    return Measured(tokens / seconds, needed / seconds / 1e9 / rate, latencies)
+
+
+def _decode(
+    engine: DecodingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, batch: int
+) -> list[list[Hypothesis]]:
+    options = DecodingOptions(beam_size=beam, length_penalty=checkpoint.manifest.decoding.length_penalty)
+    return decode_all(engine, checkpoint.tokenizer, sources, options=options, batch_size=batch)
+
+
+def _sources(checkpoint: Checkpoint, options: argparse.Namespace) -> list[list[int]]:
+    tokenizer = checkpoint.tokenizer
+    language = tokenizer.language_id(options.target)
+    lines = [line for line in map(clean_line, read_lines(options.source)) if line][: options.lines]
+    return [[language, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(lines)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, required=True, help="text to translate, a sentence a line")
+    parser.add_argument("--model", default=None, help="checkpoint folder or name (the default model)")
+    parser.add_argument("--to", dest="target", default="de", help="language wanted (de)")
+    parser.add_argument("--lines", type=int, default=500, help="sentences used, from the top (500)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
+    parser.add_argument("--types", nargs="+", choices=get_args(ComputeType), help="compute types (all)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
