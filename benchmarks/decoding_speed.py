@@ -18,7 +18,8 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from training.corpus import clean_line, read_lines
+from training.cleaning import clean_line
+from training.corpus import read_lines
 from translator.beam_search import StepOutput
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.augmentation import AugmentationConfig
+from training.cleaning import CleaningConfig
 from training.records import build, check_range
 from training.schedule import Decay
 from translator.config import DecodingOptions, ModelConfig
@@ -42,28 +43,6 @@ class CorpusConfig:
             raise ConfigError(
                 f"weight is {self.weight}, wanted more than 0 and at most 1000; leave out what is not read."
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CleaningConfig:
-    """Which pairs are not worth learning from; each rule can be switched off with 0 (or false).
-
-    Args:
-        max_characters: Longest side kept.
-        max_tokens: Longest side kept, in pieces.
-        max_length_ratio: Longer side over shorter side, in characters, each counted with 15 added so that words and
-            short sentences, whose ratios are wild, are not thrown out.
-        drop_duplicates: Keep the first of equal pairs.
-    """
-
-    max_characters: int = 600
-    max_tokens: int = 120
-    max_length_ratio: float = 3.0
-    drop_duplicates: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuses negative limits."""
-        check_range(self, "max_characters", "max_tokens", "max_length_ratio", least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,44 +1,21 @@
 """Parallel text from files, cleaned: what is dropped, and why, is counted and told.
 
-Each side is normalised as `translator.text.normalise` does for texts to be translated, so that the model meets in
-service what it met in training; HTML entities, which some corpora hold by accident, are resolved first.
+What is cleaned away is decided in `training.cleaning`.
 """
 
 import gzip
-import html
 import logging
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from training.config import CleaningConfig, CorpusConfig
+from training.cleaning import CleaningConfig, CleaningReport, clean_line, fault
+from training.config import CorpusConfig
 from translator.errors import CorpusError
-from translator.text import normalise
 
 logger = logging.getLogger(__name__)
-
-RATIO_ALLOWANCE = 15
-
-
-@dataclass
-class CleaningReport:
-    """How many pairs came, and how many left for which reason."""
-
-    read: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def kept(self) -> int:
-        """Pairs that stay."""
-        return self.read - self.dropped.total()
-
-    def __str__(self) -> str:
-        """Returns one line for the log, the model card and people."""
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.dropped.most_common())
-        return f"{self.kept:,} of {self.read:,} pairs kept" + (f"; dropped: {reasons}" if reasons else "")
 
 
 @dataclass(frozen=True)
@@ -117,21 +94,3 @@ def load_corpus(config: CorpusConfig, cleaning: CleaningConfig) -> ParallelText:
     if not pairs:
         raise CorpusError(f"Nothing is left of {config.source_file} and {config.target_file}: {report}.")
     return ParallelText(config, pairs, report)
-
-
-def clean_line(line: str) -> str:
-    """Resolves HTML entities and normalises."""
-    return normalise(html.unescape(line) if "&" in line else line).text
-
-
-def fault(source: str, target: str, cleaning: CleaningConfig) -> str | None:
-    """Returns why a pair of clean lines is not worth learning from, or None."""
-    shorter, longer = sorted((len(source), len(target)))
-    if not shorter:
-        return "empty"
-    if cleaning.max_characters and longer > cleaning.max_characters:
-        return "too long"
-    ratio = (longer + RATIO_ALLOWANCE) / (shorter + RATIO_ALLOWANCE)
-    if cleaning.max_length_ratio and ratio > cleaning.max_length_ratio:
-        return "lengths too unlike"
-    return None

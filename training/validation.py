@@ -9,8 +9,9 @@ import sacrebleu
 import torch
 
 from training.batching import plan_epoch
+from training.cleaning import clean_line
 from training.config import ValidationConfig
-from training.corpus import clean_line, read_pairs
+from training.corpus import read_pairs
 from training.dataset import Dataset, DirectedCorpus, source_ids
 from training.loss import token_loss
 from translator.config import DecodingOptions

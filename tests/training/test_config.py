@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from training.augmentation import AugmentationConfig
-from training.config import CleaningConfig, ExperimentConfig, TrainingConfig, load_config
+from training.cleaning import CleaningConfig
+from training.config import ExperimentConfig, TrainingConfig, load_config
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.small_run import write_lines
-from training.config import CleaningConfig, CorpusConfig
-from training.corpus import CleaningReport, ParallelText, clean_line, fault, load_corpus, read_lines, read_pairs
+from training.cleaning import CleaningConfig, CleaningReport, clean_line, fault
+from training.config import CorpusConfig
+from training.corpus import ParallelText, load_corpus, read_lines, read_pairs
 from translator.errors import CorpusError
 from translator.text import normalise
 

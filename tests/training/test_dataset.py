@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.training.small_run import SOURCES, TARGETS
 from training.augmentation import AugmentationConfig
+from training.cleaning import CleaningReport
 from training.config import CorpusConfig
-from training.corpus import CleaningReport, ParallelText
+from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, build_dataset, source_ids
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
