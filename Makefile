@@ -9,6 +9,8 @@ SET ?= ../shared/data/everyday/en-de/dev
 FROM ?= en
 TO ?= de
 STAMP := $(VENV)/.installed
+# Tests run in a process a core, each with one thread: more threads than cores only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test unit check format demo evaluate bench train-toy clean
@@ -34,10 +36,10 @@ serve: install  ## Serve the translator on CAROUSEL_HOST:CAROUSEL_PORT (127.0.0.
 	@exec $(BIN)/carousel serve
 
 test: install  ## Run every test: unit, integration, learning
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 unit: install  ## Run the unit tests only (under a minute)
-	$(BIN)/python -m pytest -q -m 'not integration and not learning'
+	$(PYTEST) -m 'not integration and not learning'
 
 check: install  ## Lint, formatting, types, and the arrows between the packages
 	$(BIN)/ruff check .
