@@ -36,14 +36,16 @@ class MirrorTranslation:
 
 
 class MirrorTranslator:
-    loaded: tuple[str | None, int | None] | None = None
+    loaded: tuple[str | None, int | None, str] | None = None
     options = DecodingOptions()
 
     @classmethod
-    def load(cls, path_or_name: str | None = None, *, threads: int | None = None) -> "MirrorTranslator":
+    def load(
+        cls, path_or_name: str | None = None, *, threads: int | None = None, compute_type: str
+    ) -> "MirrorTranslator":
         if path_or_name == "missing":
             raise CheckpointError("There is no model 'missing': see carousel models\nfor those there are.")
-        cls.loaded = (path_or_name, threads)
+        cls.loaded = (path_or_name, threads, compute_type)
         return cls()
 
     @property
@@ -149,9 +151,11 @@ class TestTranslate:
         assert translate("--output", tmp_path / "out", stdin="ab\n") == (0, "", "")
         assert (tmp_path / "out").read_text() == "ba\n"
 
-    def test_model_and_threads_reach_the_translator(self, mirror: type[MirrorTranslator]) -> None:
-        translate("--model", "mine", "--threads", "3", stdin="ab")
-        assert mirror.loaded == ("mine", 3)
+    def test_model_threads_and_compute_type_reach_the_translator(self, mirror: type[MirrorTranslator]) -> None:
+        translate("--model", "mine", "--threads", "3", "--compute-type", "bfloat16", stdin="ab")
+        assert mirror.loaded == ("mine", 3, "bfloat16")
+        translate(stdin="ab")
+        assert mirror.loaded == (None, None, "auto")
 
     def test_warnings_go_to_stderr_with_the_line(self) -> None:
         assert translate(stdin="ab\n?\n") == (0, "ba\n?\n", "line 2: '?' was copied.\n")

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.augmentation import AugmentationConfig, lower_case, misspelled, unaccented, unfinished, variants
+from training.augmentation import (
+    EMOJI,
+    FOREIGN_NAMES,
+    AugmentationConfig,
+    decorated,
+    foreign,
+    lower_case,
+    misspelled,
+    unaccented,
+    unfinished,
+    variants,
+)
 from translator.errors import ConfigError
 from translator.text import normalise
 
@@ -67,9 +78,39 @@ def test_a_slip_leaves_names_of_things_and_short_words_alone() -> None:
     assert misspelled(pair, CHANCE) == pair
 
 
-@given(SENTENCES)
+def test_every_shared_name_is_written_in_another_script_and_nothing_else() -> None:
+    pair = ("Anna und Tom treffen Tim.", "Tom and Anna meet Timothy.")
+    source, target = foreign(pair, CHANCE)
+    anna, tom = source.split()[0], source.split()[2]
+    assert {anna, tom} < set(FOREIGN_NAMES)
+    assert source == f"{anna} und {tom} treffen Tim."
+    assert target == f"{tom} and {anna} meet Timothy."
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(("Das Haus", "The house"), id="no word stands on both sides"),
+        pytest.param(("Tom ist Tom.", "Tom is Tom."), id="which Tom is which cannot be told"),
+        pytest.param(("rot ist wild", "wild is rot"), id="small letters"),
+        pytest.param(("Ab 2024 NATO", "Ab 2024 NATO"), id="short words, numbers, abbreviations"),
+    ],
+)
+def test_what_is_no_name_stays_as_it_is(pair: tuple[str, str]) -> None:
+    assert foreign(pair, CHANCE) == pair
+
+
+@given(st.randoms(use_true_random=False))
+def test_both_sides_get_the_same_emoji_at_the_same_end(chance: random.Random) -> None:
+    source, target = decorated(("Ja.", "Yes."), chance)
+    before, after = source.split("Ja.")
+    assert (before + after).strip() in EMOJI
+    assert target == f"{before}Yes.{after}"
+
+
+@given(SENTENCES.filter(bool))
 def test_every_dress_of_normal_text_is_normal_text(text: str) -> None:
-    config = AugmentationConfig(lower_case=1, unaccented=1, misspelled=1, unfinished=1)
+    config = AugmentationConfig(lower_case=1, unaccented=1, misspelled=1, unfinished=1, foreign=1, decorated=1)
     for _, change in variants(config):
         for side in change((text, text), random.Random(0)):
             assert normalise(side).text == side

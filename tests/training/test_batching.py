@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.batching import Examples, plan_epoch
@@ -54,7 +54,6 @@ def rank(dataset: Dataset, example: int) -> tuple[int, int]:
 
 
 @given(sizes=corpora, batch_tokens=budgets, seed=seeds, epoch=st.integers(0, 5))
-@settings(deadline=None)
 def test_every_example_comes_once(sizes: list[Lengths], batch_tokens: int, seed: int, epoch: int) -> None:
     dataset = dataset_of(*sizes)
     batches = plan(dataset, batch_tokens=batch_tokens, seed=seed, epoch=epoch)
@@ -63,7 +62,6 @@ def test_every_example_comes_once(sizes: list[Lengths], batch_tokens: int, seed:
 
 
 @given(sizes=corpora, batch_tokens=budgets, seed=seeds)
-@settings(deadline=None)
 def test_no_batch_exceeds_its_budget_unless_it_is_one_example(
     sizes: list[Lengths], batch_tokens: int, seed: int
 ) -> None:
@@ -74,7 +72,6 @@ def test_no_batch_exceeds_its_budget_unless_it_is_one_example(
 
 
 @given(sizes=corpora, batch_tokens=budgets, seed=seeds)
-@settings(deadline=None)
 def test_batches_are_as_full_as_the_order_allows(sizes: list[Lengths], batch_tokens: int, seed: int) -> None:
     dataset = dataset_of(*sizes)
     batches = plan(dataset, batch_tokens=batch_tokens, seed=seed)
@@ -87,7 +84,6 @@ def test_batches_are_as_full_as_the_order_allows(sizes: list[Lengths], batch_tok
 
 
 @given(sizes=corpora, batch_tokens=budgets, seed=seeds)
-@settings(deadline=None)
 def test_examples_of_like_length_travel_together(sizes: list[Lengths], batch_tokens: int, seed: int) -> None:
     dataset = dataset_of(*sizes)
     batches = plan(dataset, batch_tokens=batch_tokens, seed=seed)
@@ -97,7 +93,6 @@ def test_examples_of_like_length_travel_together(sizes: list[Lengths], batch_tok
 
 
 @given(sizes=corpora, seed=seeds, epoch=st.integers(0, 5))
-@settings(deadline=None)
 def test_the_same_seed_and_epoch_give_the_same_plan(sizes: list[Lengths], seed: int, epoch: int) -> None:
     one, other = (plan(dataset_of(*sizes), seed=seed, epoch=epoch) for _ in range(2))
     assert as_lists(one) == as_lists(other)

@@ -117,7 +117,7 @@ line = st.text(st.sampled_from("ab \u00a0\u00ad&;\r\t\u2028"), max_size=30)
 
 
 @given(pairs=st.lists(st.tuples(line, line), min_size=1, max_size=12), ratio=st.sampled_from([0.0, 1.2]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_every_pair_is_kept_or_counted(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], ratio: float
 ) -> None:

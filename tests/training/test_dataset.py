@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.small_run import SOURCES, TARGETS
@@ -46,7 +46,6 @@ row = st.tuples(st.lists(st.integers(6, 99), max_size=5), st.lists(st.integers(6
 
 
 @given(st.lists(st.lists(row, min_size=1, max_size=4), min_size=1, max_size=3), st.randoms())
-@settings(deadline=None)
 def test_any_example_comes_back_with_the_length_the_dataset_told(
     corpora: list[list[tuple[list[int], list[int]]]], random: object
 ) -> None:

@@ -45,7 +45,7 @@ class Case:
 
 @pytest.mark.parametrize("chunk", CHUNKS)
 @given(seed=st.integers(0, 2**32), label_smoothing=st.sampled_from([0.0, 0.1, 0.9]), scale=st.sampled_from([1.0, 0.01]))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_value_and_gradient_are_those_of_the_plain_loss(
     chunk: int, seed: int, label_smoothing: float, scale: float
 ) -> None:

@@ -4,7 +4,7 @@ from math import sqrt
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.schedule import Decay, learning_rate
@@ -27,7 +27,6 @@ def test_it_climbs_in_a_straight_line_to_the_peak(decay: Decay) -> None:
 
 @pytest.mark.parametrize("decay", DECAYS)
 @given(step=st.integers(1, END - 1), warmup_steps=st.integers(0, END))
-@settings(deadline=None)
 def test_it_never_exceeds_the_peak_and_never_rises_again(decay: Decay, step: int, warmup_steps: int) -> None:
     now, then = (rate(at, decay, warmup_steps=warmup_steps) for at in (step, step + 1))
     assert 0 <= now <= PEAK
@@ -36,7 +35,6 @@ def test_it_never_exceeds_the_peak_and_never_rises_again(decay: Decay, step: int
 
 @pytest.mark.parametrize("decay", ["cosine", "linear"])
 @given(distance=st.integers(0, (END - WARMUP) // 2))
-@settings(deadline=None)
 def test_cosine_and_linear_are_symmetrical_about_half_the_peak(decay: Decay, distance: int) -> None:
     assert rate(MIDDLE - distance, decay) + rate(MIDDLE + distance, decay) == pytest.approx(PEAK)
 
@@ -54,13 +52,11 @@ def test_linear_loses_the_same_every_step_and_cosine_little_at_first() -> None:
 
 
 @given(step=st.integers(WARMUP, 10 * END))
-@settings(deadline=None)
 def test_inverse_square_root_keeps_rate_times_root_of_step(step: int) -> None:
     assert rate(step, "inverse_sqrt") * sqrt(step) == pytest.approx(PEAK * sqrt(WARMUP))
 
 
 @given(step=st.integers(WARMUP, 10 * END))
-@settings(deadline=None)
 def test_none_stays_at_the_peak(step: int) -> None:
     assert rate(step, "none") == PEAK
 

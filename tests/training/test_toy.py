@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.corpus import read_pairs
@@ -29,7 +29,6 @@ def number_of(words: str) -> int:
 
 
 @given(st.integers(0, LIMIT - 1))
-@settings(deadline=None)
 def test_a_spelled_number_is_heard_as_itself(number: int) -> None:
     assert number_of(in_words(number)) == number
 

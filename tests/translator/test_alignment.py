@@ -78,7 +78,7 @@ def sides(draw: st.DrawFn) -> Side:
     return Side(list(zip([0, *ends], ends, strict=False)), words)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(sides(), sides(), st.integers(0, 10**6), st.sampled_from([0.1, 1.0, 10.0]))
 def test_links_are_sound_and_sorted_for_any_attention(source: Side, target: Side, seed: int, loudness: float) -> None:
     random = torch.Generator().manual_seed(seed)

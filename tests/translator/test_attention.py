@@ -29,7 +29,7 @@ def remember(attention: Attention, lengths: list[int]) -> Memory:
     return attention.remember(torch.randn(*mask.shape, WIDTH), mask)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lengths, heads, st.integers(1, 4), st.floats(0.01, 100))
 def test_weights_are_a_distribution_over_real_tokens_and_zero_on_padding(
     lengths: list[int], heads: int, steps: int, loudness: float
@@ -43,7 +43,7 @@ def test_weights_are_a_distribution_over_real_tokens_and_zero_on_padding(
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(len(lengths), steps))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(lengths, heads, st.integers(1, 3))
 def test_context_and_weights_are_those_of_a_loop_over_sentences_and_heads(
     lengths: list[int], heads: int, steps: int
@@ -64,7 +64,7 @@ def test_context_and_weights_are_those_of_a_loop_over_sentences_and_heads(
         np.testing.assert_allclose(weights[b, :, :length].numpy(), np.mean(per_head, axis=0), atol=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(lengths, heads)
 def test_a_query_of_nothing_looks_everywhere_alike(lengths: list[int], heads: int) -> None:
     attention = make(heads)

@@ -44,7 +44,7 @@ def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
 
 
 @given(seed=st.integers(0, 10**6), steps=st.integers(1, 2 * FIRST_STEPS + 3))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_way_back_finds_every_hypothesis(seed: int, steps: int) -> None:
     random, history = Random(seed), BeamHistory(BEAM_SIZE, torch.device("cpu"))
     sentences: list[Copies] = []

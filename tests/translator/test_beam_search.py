@@ -77,7 +77,6 @@ def no_eos(log_probs: Tensor, source: Ids, prefix: Ids) -> Tensor:
 
 
 @given(seed=seeds, max_length=st.integers(1, 12), penalty=penalties)
-@settings(deadline=None)
 def test_a_beam_of_one_is_greedy_search(seed: int, max_length: int, penalty: tuple[float, float]) -> None:
     model = ToyModel(seed, eos_logit=-1.0)
     [hypothesis] = alone(model, SOURCE, options_for(1, penalty=penalty, max_length=max_length))
@@ -87,7 +86,7 @@ def test_a_beam_of_one_is_greedy_search(seed: int, max_length: int, penalty: tup
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=PENALTY_NAMES)
 @given(seed=seeds, eos_logit=st.sampled_from([-3.0, 0.0, 2.0]), impossible=st.sampled_from([0.0, 0.3, 0.7]))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_a_wide_beam_finds_what_enumeration_finds(
     penalty: tuple[float, float], seed: int, eos_logit: float, impossible: float
 ) -> None:
@@ -112,7 +111,6 @@ def test_a_wide_beam_finds_what_enumeration_finds(
     impossible=st.sampled_from([0.0, 0.3]),
     data=st.data(),
 )
-@settings(deadline=None)
 def test_stopping_early_gives_what_running_to_the_end_gives(
     seed: int,
     beam_size: int,
@@ -157,7 +155,7 @@ def test_it_does_stop_early() -> None:
 
 
 @given(seed=seeds, penalty=penalties)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_is_said_of_a_hypothesis_is_true_of_its_own_prefix(seed: int, penalty: tuple[float, float]) -> None:
     model = ToyModel(seed, vocab_size=9, eos_logit=-1.0)
     hypotheses = alone(model, SOURCE, options_for(5, n_best=5, penalty=penalty, max_length=20))
@@ -174,7 +172,7 @@ def test_what_is_said_of_a_hypothesis_is_true_of_its_own_prefix(seed: int, penal
 
 
 @given(seed=seeds, beam_size=st.integers(1, 6))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_forbidden_tokens_never_appear(seed: int, beam_size: int) -> None:
     model = ToyModel(seed, forbidden_logit=8.0)  # the likeliest of all
     for each in alone(model, SOURCE, options_for(beam_size, n_best=beam_size, max_length=8)):
@@ -222,7 +220,6 @@ def test_not_a_number_harms_only_its_own_sentence() -> None:
     beam_size=st.integers(1, 4),
     penalty=penalties,
 )
-@settings(deadline=None)
 def test_a_sentence_among_others_is_as_if_alone(
     seed: int, delays: list[int], order: list[Ids], beam_size: int, penalty: tuple[float, float]
 ) -> None:
@@ -244,7 +241,7 @@ def test_a_sentence_among_others_is_as_if_alone(
 
 
 @given(seed=seeds, before=st.integers(0, 5), gone=st.sets(st.integers(0, 4), min_size=1), penalty=penalties)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_cancelled_sentences_free_their_rows_and_nobody_notices(
     seed: int, before: int, gone: set[int], penalty: tuple[float, float]
 ) -> None:

@@ -33,7 +33,7 @@ def likeliest(sums: Tensor, log_probs: Tensor, forbidden: list[int]) -> Tensor:
 
 @pytest.mark.parametrize("columns", [5, 9, 1000, 40 * BLOCK], ids=["tiny", "small", "odd", "in blocks"])
 @given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), forbidden=st.sets(st.integers(0, 2)))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_first_candidates_are_those_of_a_full_sort(
     columns: int, seed: int, beam_size: int, forbidden: set[int]
 ) -> None:
@@ -54,7 +54,6 @@ def test_the_first_candidates_are_those_of_a_full_sort(
 
 
 @given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6))
-@settings(deadline=None)
 def test_as_many_candidates_go_on_as_there_are_rows(seed: int, beam_size: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 3, beam_size)

@@ -38,7 +38,7 @@ def test_a_word_longer_than_the_limit_is_cut_too(tokenizer: Tokenizer) -> None:
     assert all(len(part.ids) <= LIMIT + 2 for part in parts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(alphabet="Why the dog?!.,\n\t 05üöß", max_size=120), limit=st.integers(1, 20))
 def test_echoing_every_sentence_gives_the_text_back(text: str, limit: int, tokenizer: Tokenizer) -> None:
     whole = document(text, tokenizer, limit)

@@ -25,7 +25,7 @@ def encode(source: PaddedIds) -> tuple[Tensor, Tensor]:
     return outputs, summary
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 12), st.integers(0, 10**6))
 def test_the_fused_lstm_is_the_cell_of_the_equations(inputs: int, hidden: int, steps: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -77,7 +77,7 @@ def test_a_sentence_is_read_as_by_the_plain_model(layers: int) -> None:
         np.testing.assert_allclose(found[0].detach().numpy(), wanted, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sources, st.randoms(use_true_random=False))
 def test_a_sentence_alone_equals_itself_in_any_batch_and_order(rows: list[list[int]], random: Random) -> None:
     random.shuffle(rows)
@@ -88,7 +88,7 @@ def test_a_sentence_alone_equals_itself_in_any_batch_and_order(rows: list[list[i
         torch.testing.assert_close(summary[position], alone_summary[0], atol=1e-6, rtol=0)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(sources, st.integers(0, 23))
 def test_which_id_padding_has_changes_nothing(rows: list[list[int]], pad_id: int) -> None:
     one, other = pad(rows, 0), pad(rows, pad_id)

@@ -37,7 +37,7 @@ def teacher_forced(source: Sequence[int], target: Sequence[int]) -> tuple[Tensor
     return ENGINE.model.logits(output.readout).log_softmax(dim=-1)[0], output.attention_weights[0]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 6), st.integers(0, 10**6))
 def test_a_step_of_a_layer_is_the_cell_of_the_equations(inputs: int, hidden: int, rows: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -52,7 +52,7 @@ def test_a_step_of_a_layer_is_the_cell_of_the_equations(inputs: int, hidden: int
             np.testing.assert_allclose(one[row].numpy(), other, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(sources, st.integers(1, 3), st.data())
 def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size: int, data: st.DataObject) -> None:
     rows = len(sources) * beam_size

@@ -117,7 +117,7 @@ def test_strange_characters_in_a_sentence_do_no_harm(translator: Translator, tex
     assert not re.search("[\ud800-\udfff]", translation.text)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(max_size=60))
 def test_any_text_is_translated(translator: Translator, text: str) -> None:
     translation = one(translator, text)

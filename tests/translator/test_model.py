@@ -45,7 +45,7 @@ def test_teacher_forcing_says_what_the_plain_model_says(sizes: dict[str, int]) -
     np.testing.assert_allclose(attention[0].numpy(), expected_attention, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(pairs, st.randoms(use_true_random=False))
 def test_a_pair_alone_equals_itself_in_any_batch_and_order(pairs: Pairs, random: Random) -> None:
     random.shuffle(pairs)
@@ -57,7 +57,7 @@ def test_a_pair_alone_equals_itself_in_any_batch_and_order(pairs: Pairs, random:
         torch.testing.assert_close(own, own_attention[0], atol=1e-6, rtol=0)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(pairs, st.integers(0, 23))
 def test_which_id_padding_has_changes_nothing(pairs: Pairs, pad_id: int) -> None:
     real = pad([target for _, target in pairs], PAD).mask
@@ -66,7 +66,7 @@ def test_which_id_padding_has_changes_nothing(pairs: Pairs, pad_id: int) -> None
         assert torch.equal(found[real], wanted[real])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(pairs)
 def test_attention_is_zero_on_padding_and_sums_to_one(pairs: Pairs) -> None:
     _, attention = log_probs(MODEL, pairs)

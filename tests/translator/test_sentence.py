@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -43,7 +43,6 @@ def test_origins_count_from_the_start_of_the_whole_text(tokenizer: Tokenizer) ->
     assert sentence.origins[-1] == len(whole)
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_every_id_has_a_span_and_every_character_an_origin(tokenizer: Tokenizer, text: str) -> None:
     sentence = read(tokenizer, text, 7)
@@ -58,7 +57,6 @@ def test_what_the_vocabulary_cannot_spell_is_known(tokenizer: Tokenizer) -> None
     assert read(tokenizer, "the \u2665\u2665 dog\u4f60!").unknown == ["\u2665\u2665", "\u4f60"]
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_saying_a_sentence_again_returns_it_and_links_its_words(tokenizer: Tokenizer, text: str) -> None:
     """Holds for any text, unknown characters included, since each unknown piece looks at itself."""
