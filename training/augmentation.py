@@ -91,8 +91,7 @@ def unaccented(pair: Pair, chance: random.Random) -> Pair:
         >>> unaccented(("Où est l'été ?", "Where is summer?"), random.Random(0))
         ("Ou est l'ete ?", 'Where is summer?')
     """
-    decomposed = unicodedata.normalize("NFD", pair[0])
-    return "".join(each for each in decomposed if unicodedata.category(each) != "Mn"), pair[1]
+    return without_accents(pair[0]), pair[1]
 
 
 def misspelled(pair: Pair, chance: random.Random) -> Pair:
@@ -146,6 +145,11 @@ def decorated(pair: Pair, chance: random.Random) -> Pair:
     if chance.random() < 0.2:
         return emoji + space + pair[0], emoji + space + pair[1]
     return pair[0] + space + emoji, pair[1] + space + emoji
+
+
+def without_accents(text: str) -> str:
+    """Returns the text with every letter's accents and umlauts taken off."""
+    return "".join(each for each in unicodedata.normalize("NFD", text) if unicodedata.category(each) != "Mn")
 
 
 def _names(text: str) -> set[str]:
