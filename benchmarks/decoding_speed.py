@@ -31,6 +31,7 @@ from translator.scoring import Hypothesis
 
 BATCH, LIMIT_ROWS = 64, 320
 BEAMS = (1, 5)
+SOURCE_TOKENS = 15  # of a usual sentence
 SINGLES = 100  # sentences decoded one at a time in a round
 
 
@@ -106,15 +107,16 @@ def main() -> None:
 
 
 def count_work(sizes: ModelConfig) -> Work:
-    """Counts what `translator.engine` multiplies; sums over attention are counted for a source of 15 tokens."""
+    """Counts what `translator.engine` multiplies; sums over attention are counted for a source of SOURCE_TOKENS."""
     hidden, width, embedding = sizes.decoder_size, 2 * sizes.encoder_size, sizes.embedding_size
     later = sizes.decoder_layers - 1
-    shares = later * 4 * hidden + embedding
+    projected = later * 4 * hidden + embedding
     layers = 4 * hidden * hidden + later * 4 * hidden * 2 * hidden
-    row = layers + hidden * width + hidden * embedding + embedding * sizes.vocab_size + 15 * (width + shares)
+    attention = hidden * width + SOURCE_TOKENS * (width + sizes.attention_heads * projected)
+    row = layers + attention + hidden * embedding + embedding * sizes.vocab_size
     inputs = [embedding] + [width] * (sizes.encoder_layers - 1)
     encoder = sum(2 * 4 * sizes.encoder_size * (each + sizes.encoder_size) for each in inputs)
-    return Work(row, encoder + width * (width + shares))
+    return Work(row, encoder + width * (width + projected))
 
 
 def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
@@ -137,7 +139,7 @@ def _measure(
     results = _decode(engine, checkpoint, sources, beam, BATCH)
     seconds = time.perf_counter() - started
     needed = 2 * (engine.rows * work.row + engine.tokens * work.source_token)
-    tokens = sum(len(found[0].token_ids) for found in results)
+    tokens = sum(len(found[0].token_ids) for found in results if found)
     latencies = []
     for source in sources[:SINGLES]:
         started = time.perf_counter()

@@ -100,10 +100,8 @@ def _reference_size(options: argparse.Namespace, work: Path) -> ExperimentConfig
         output=work / "run",
         corpora=(CorpusConfig(source="en", target="de", source_file=files["en"], target_file=files["de"]),),
         tokenizer=TokenizerConfig(vocab_size=VOCABULARY, model_type="bpe", character_coverage=1.0),
-        model=ModelSizes(
-            embedding_size=512, encoder_layers=1, encoder_size=256, decoder_layers=2, decoder_size=512, dropout=0.3
-        ),
-        training=TrainingConfig(max_steps=100_000, batch_tokens=BATCH_TOKENS, threads=options.threads),
+        model=ModelSizes(embedding_size=512, encoder_layers=1, encoder_size=256, decoder_layers=2, decoder_size=512),
+        training=TrainingConfig(max_steps=100_000, batch_tokens=BATCH_TOKENS, dropout=0.3, threads=options.threads),
         validation=ValidationConfig(every_steps=100_000, sets=(held_out,)),
     )
 

@@ -128,7 +128,7 @@ def _json(found: "Evaluation", comparisons: Sequence["Comparison"]) -> str:
 def _report(found: "Evaluation", comparisons: Sequence["Comparison"]) -> str:
     lines = [
         f"{found.model} on {found.test_set}, {found.source} → {found.target}, "
-        f"{found.sentences:,} sentences, beam {found.decoding.beam_size}",
+        f"{found.sentences:,} sentences, beam {found.decoding.beam_size}, {found.compute_type}",
         "",
         *(f"{each.metric:<5} {each.value:6.2f}  {each.signature}" for each in found.scores),
         "",

@@ -27,7 +27,11 @@ ThreadsOption = Annotated[
 ]
 ComputeTypeOption = Annotated[
     Literal["auto", "int8", "bfloat16", "float32"] | None,
-    typer.Option("--compute-type", metavar="TYPE", help="int8, bfloat16, float32, or auto: the quickest there is."),
+    typer.Option(
+        "--compute-type",
+        metavar="TYPE",
+        help="Arithmetic: int8, bfloat16, float32, or auto (if not given): the quickest that the processor has.",
+    ),
 ]
 BeamSizeOption = Annotated[
     int | None,

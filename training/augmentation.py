@@ -10,6 +10,7 @@ read where such a thing stands on both sides, the model learns to write that tok
 """
 
 import random
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,16 +25,19 @@ Change = Callable[[Pair, random.Random], Pair]
 
 STOPS = (".", "。")
 EMOJI = ("😀", "😂", "😍", "😢", "😡", "👍", "🙏", "🎉", "🔥", "🚀")
+DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 FOREIGN_NAMES = ("李明", "東京", "서울", "Ђорђе", "नेहा", "ธนา", "Նարե", "სანდრო", "יעל", "ليلى")
+
+_LONG_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]{4,})[^\w\s]*(?!\S)")  # between spaces, but for punctuation
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Shares of each direction's pairs that an epoch reads in each dress besides the plain one; 0 is off.
+    """Of the pairs that a dress changes, the share that an epoch reads in it besides the plain one; 0 is off.
 
     Args:
         lower_case: The source in lower case.
-        unaccented: The source without accents and umlauts.
+        unaccented: The source without accents; umlauts and sharp s now and then as two letters.
         misspelled: The source with one slip: a letter left out, doubled, or changed places with the next.
         unfinished: Both sides without their final stop.
         foreign: A name that stands on both sides, on both in another script.
@@ -53,7 +57,12 @@ class AugmentationConfig:
 
 
 class Variant(NamedTuple):
-    """One dress and how often it is worn."""
+    """One dress.
+
+    Args:
+        share: Of the pairs that it changes, those an epoch reads so.
+        change: Returns a pair changed, or as it was.
+    """
 
     share: float
     change: Change
@@ -85,32 +94,27 @@ def lower_case(pair: Pair, chance: random.Random) -> Pair:
 
 
 def unaccented(pair: Pair, chance: random.Random) -> Pair:
-    """Takes accents and umlauts off the source, as on a keyboard that has none.
+    """Writes the source as on a keyboard without accents: "Öl" as "Ol" or, as often, as "Oel".
 
     Example:
         >>> unaccented(("Où est l'été ?", "Where is summer?"), random.Random(0))
         ("Ou est l'ete ?", 'Where is summer?')
     """
-    return without_accents(pair[0]), pair[1]
+    source = pair[0].translate(DIGRAPHS) if chance.random() < 0.5 else pair[0]
+    return without_accents(source), pair[1]
 
 
 def misspelled(pair: Pair, chance: random.Random) -> Pair:
-    """Makes one slip within a word of the source; words of fewer than four letters are spared."""
-    words = pair[0].split(" ")
-    long = [place for place, word in enumerate(words) if len(word) > 3 and word.isalpha()]
+    """Makes one slip after the first letter of a word of the source; short words and parts of addresses are spared."""
+    text = pair[0]
+    long = [match.span(1) for match in _LONG_WORD.finditer(text)]
     if not long:
         return pair
-    place = chance.choice(long)
-    word = words[place]
-    at = chance.randrange(1, len(word) - 1)
-    words[place] = chance.choice(
-        [
-            word[:at] + word[at + 1 :],
-            word[:at] + word[at] + word[at:],
-            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
-        ]
-    )
-    return " ".join(words), pair[1]
+    start, end = chance.choice(long)
+    at = chance.randrange(start + 1, end - 1)
+    one, next_one = text[at], text[at + 1]
+    slip = chance.choice([next_one, one + one + next_one, next_one + one])
+    return text[:at] + slip + text[at + 2 :], pair[1]
 
 
 def unfinished(pair: Pair, chance: random.Random) -> Pair:
@@ -148,8 +152,12 @@ def decorated(pair: Pair, chance: random.Random) -> Pair:
 
 
 def without_accents(text: str) -> str:
-    """Returns the text with every letter's accents and umlauts taken off."""
-    return "".join(each for each in unicodedata.normalize("NFD", text) if unicodedata.category(each) != "Mn")
+    """Returns the text with accents and umlauts taken off its Latin letters; in other scripts marks are no ornament."""
+    kept = ""
+    for each in unicodedata.normalize("NFD", text):
+        if unicodedata.category(each) != "Mn" or not kept or not kept[-1].isascii():
+            kept += each
+    return unicodedata.normalize("NFC", kept)
 
 
 def _names(text: str) -> set[str]:

@@ -50,7 +50,8 @@ def _draw(dataset: Dataset, random: np.random.Generator) -> Examples:
     for start, corpus in zip(dataset.starts, dataset.corpora, strict=False):
         size, (whole, part) = len(corpus.sources), (int(corpus.weight), corpus.weight % 1)
         drawn += [start + np.arange(size)] * whole
-        drawn.append(start + random.permutation(size)[: round(part * size)])
+        # Rounded up or down by chance, so that over the epochs a small part of a small corpus is read as well.
+        drawn.append(start + random.permutation(size)[: int(part * size + random.random())])
     return np.concatenate(drawn)
 
 

@@ -13,6 +13,7 @@ from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningConfig
 from training.records import build, check_range
 from training.schedule import Decay
+from translator.catalogue import pretrained_models
 from translator.config import DecodingOptions, ModelConfig
 from translator.errors import ConfigError
 
@@ -67,7 +68,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSizes:
-    """The sizes of translator.config.ModelConfig, less the vocabulary, which the tokenizer decides."""
+    """The sizes of translator.config.ModelConfig; the vocabulary is the tokenizer's, dropout belongs to training."""
 
     embedding_size: int = 256
     encoder_layers: int = 1
@@ -75,7 +76,6 @@ class ModelSizes:
     decoder_layers: int = 2
     decoder_size: int = 512
     attention_heads: int = 1
-    dropout: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuses sizes that no model can have, before any text is read."""
@@ -96,6 +96,7 @@ class TrainingConfig:
         weight_decay: AdamW's, on matrices only.
         beta1: AdamW's first moment.
         beta2: AdamW's second moment.
+        dropout: Probability of dropping a unit on its way into a layer; 0 is off.
         max_gradient_norm: Gradients longer than this are scaled down to it; 0 is off.
         label_smoothing: epsilon; 0 is off.
         token_dropout: Probability of an input token, on either side, being replaced by the unknown token; 0 is off.
@@ -115,6 +116,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.98
+    dropout: float = 0.3
     max_gradient_norm: float = 1.0
     label_smoothing: float = 0.1
     token_dropout: float = 0.0
@@ -130,7 +132,9 @@ class TrainingConfig:
         check_range(self, "warmup_steps", least=0)
         check_range(self, "threads", least=0, below=1024)
         check_range(self, "seed", least=0, below=2**63)
-        check_range(self, "beta1", "beta2", "label_smoothing", "token_dropout", "average_decay", least=0, below=1)
+        check_range(
+            self, "beta1", "beta2", "dropout", "label_smoothing", "token_dropout", "average_decay", least=0, below=1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +186,7 @@ class ExperimentConfig:
         corpora: What is learned from.
         start_from: Checkpoint whose tokenizer, sizes and weights the run goes on with: a folder, or the name of a
             built-in model; without it the weights are random and the tokenizer is learned.
-        model: Its sizes; without it the defaults, or those of `start_from`, of which only dropout may differ.
+        model: Its sizes; without it the defaults. Not beside `start_from`.
         tokenizer: How it is learned; without it the defaults. Not beside `start_from`.
         licence: Of the weights, for the model card.
         credits: Of the data, for the model card.
@@ -244,4 +248,7 @@ def load_config(path: Path) -> ExperimentConfig:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    # The name of a built-in model is no path beside the file; anything else is, also where it ends in such a name.
+    if isinstance(name := table.get("start_from"), str) and (built_in := pretrained_models().get(name)):
+        table["start_from"] = str(built_in)
     return build(ExperimentConfig, table, folder=path.resolve().parent)

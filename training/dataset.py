@@ -80,7 +80,8 @@ def build_dataset(
 ) -> Dataset:
     """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
 
-    Each dress of `augmentation` is a corpus of its own whose weight is its share: an epoch draws a fresh part of it.
+    Each dress of `augmentation` is a corpus of its own, of the pairs that it changes, whose weight is its share: an
+    epoch draws a fresh part of it.
 
     Raises:
         CorpusError: Nothing is left.
@@ -101,10 +102,12 @@ def build_dataset(
             language_id = tokenizer.language_id(language)
             directed.append(DirectedCorpus(language_id, pieces.sources, pieces.targets, config.weight))
             for share, change in variants(augmentation):
-                dressed = _tokenised(_changed(pieces.pairs, change), tokenizer).within(max_tokens)
+                dressed = pieces.dressed(change, tokenizer).within(max_tokens)
                 directed.append(DirectedCorpus(language_id, dressed.sources, dressed.targets, config.weight * share))
     dataset = Dataset(directed)
-    logger.info("%s examples, %s target tokens", f"{len(dataset):,}", f"{int(dataset.target_lengths.sum()):,}")
+    weights = np.repeat([corpus.weight for corpus in directed], [len(corpus.sources) for corpus in directed])
+    examples, tokens = weights.sum(), (weights * dataset.target_lengths).sum()
+    logger.info("an epoch reads %s examples, %s target tokens", f"{examples:,.0f}", f"{tokens:,.0f}")
     return dataset
 
 
@@ -119,6 +122,19 @@ class _Pieces(NamedTuple):
         """The same text in the other direction."""
         return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
 
+    def dressed(self, change: Change, tokenizer: Tokenizer) -> "_Pieces":
+        """The pairs that `change` does something to, changed; the same ones every time."""
+        chance = random.Random(0)
+        changes = [(row, change(pair, chance)) for row, pair in enumerate(self.pairs)]
+        changes = [(row, pair) for row, pair in changes if pair != self.pairs[row]]
+        pairs = [pair for _, pair in changes]
+        # Most changes leave the target as it is; then its pieces are held once.
+        targets = [self.targets[row] for row, _ in changes]
+        others = [place for place, (row, pair) in enumerate(changes) if pair[1] != self.pairs[row][1]]
+        for place, ids in zip(others, _encoded([pairs[place][1] for place in others], tokenizer), strict=True):
+            targets[place] = ids
+        return _Pieces(pairs, _encoded([source for source, _ in pairs], tokenizer), targets)
+
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
         rows = [row for row in zip(*self, strict=True) if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens]
@@ -127,12 +143,9 @@ class _Pieces(NamedTuple):
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:
-    sides = [tokenizer.encode_batch([pair[side] for pair in pairs]) for side in (0, 1)]
-    sources, targets = ([np.array(ids, dtype=np.int32) for ids in side] for side in sides)
+    sources, targets = (_encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
     return _Pieces(pairs, sources, targets)
 
 
-def _changed(pairs: list[tuple[str, str]], change: Change) -> list[tuple[str, str]]:
-    """The pairs that `change` does something to, changed; the same ones every time."""
-    chance = random.Random(0)
-    return [changed for pair in pairs if (changed := change(pair, chance)) != pair]
+def _encoded(lines: list[str], tokenizer: Tokenizer) -> list[Ids]:
+    return [np.array(ids, dtype=np.int32) for ids in tokenizer.encode_batch(lines)]

@@ -76,6 +76,7 @@ class Evaluation:
         target: Language code.
         sentences: Count.
         decoding: The options of the search.
+        compute_type: Arithmetic of the search.
         scores: BLEU, chrF and TER.
         buckets: BLEU by source length in words.
         seconds: Of decoding, without loading.
@@ -89,6 +90,7 @@ class Evaluation:
     target: str
     sentences: int
     decoding: DecodingOptions
+    compute_type: str
     scores: tuple[MetricScore, ...]
     buckets: tuple[Bucket, ...]
     seconds: float
@@ -189,6 +191,7 @@ def evaluate(
         test_set.target,
         len(hypotheses),
         options,
+        translator.compute_type,
         score(hypotheses, test_set.references),
         bleu_by_length(test_set, hypotheses),
         seconds,

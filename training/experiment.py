@@ -9,7 +9,7 @@ from typing import Any
 
 from training.config import ExperimentConfig, load_config
 from training.corpus import ParallelText, load_corpus
-from training.dataset import build_dataset
+from training.dataset import Dataset, build_dataset
 from training.distributed import Workers, workers
 from training.model_card import model_card
 from training.start import Start, find_start
@@ -71,7 +71,7 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
     )
     return Trainer(
         config,
-        fingerprint=_fingerprint(config, texts, held_out, start),
+        fingerprint=_fingerprint(config, dataset, held_out, start),
         dataset=dataset,
         held_out=held_out,
         tokenizer=tokenizer,
@@ -111,15 +111,18 @@ def _recipe(config: ExperimentConfig, texts: list[ParallelText], start: Start) -
     }
 
 
-def _fingerprint(config: ExperimentConfig, texts: list[ParallelText], held_out: list[HeldOut], start: Start) -> str:
-    """Hashes all that decides how a run goes: settings, start, training and held-out text; of files the names only."""
+def _fingerprint(config: ExperimentConfig, dataset: Dataset, held_out: list[HeldOut], start: Start) -> str:
+    """Hashes all that decides how a run goes: settings, start, examples and held-out text; of files the names only."""
     settings = asdict(config) | {"output": None}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=lambda path: Path(path).name).encode())
     digest.update(start.tokenizer.to_bytes())
     digest.update(json.dumps(start.recipe, sort_keys=True).encode())
-    for text in texts:
-        for pair in text.pairs:
-            digest.update("\t".join(pair).encode())
+    for lengths in (dataset.source_lengths, dataset.target_lengths):
+        digest.update(lengths.tobytes())
+    for corpus in dataset.corpora:
+        digest.update(repr((corpus.language_id, corpus.weight, len(corpus.sources))).encode())
+        for ids in (*corpus.sources, *corpus.targets):
+            digest.update(ids.tobytes())
     for held in held_out:
         digest.update(repr((held.sources, held.references)).encode())
     return digest.hexdigest()

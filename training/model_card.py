@@ -36,16 +36,17 @@ def model_card(manifest: Manifest) -> str:
 
 def _training(manifest: Manifest) -> list[str]:
     corpora = manifest.training.get("corpora", [])
-    if not corpora:
-        return []
     rows = [
         f"- {' and '.join(corpus['files'])} ({corpus['source']} to {corpus['target']}"
         f"{', both directions' if corpus['both_directions'] else ''}): {corpus['cleaning']}."
         for corpus in corpora
     ]
     if origin := manifest.training.get("started_from"):
-        rows.append(f"- It went on from the weights of {origin['name']} ({origin['weights_sha256'][:12]}).")
-    return ["## What it learned from", "", *rows, ""]
+        rows.append(
+            f"- It went on from the weights of {origin['name']} ({origin['weights_sha256'][:12]}), whose licence is "
+            f"{origin['licence']}."
+        )
+    return ["## What it learned from", "", *rows, ""] if rows else []
 
 
 def _scores(manifest: Manifest) -> list[str]:
@@ -61,6 +62,9 @@ def _scores(manifest: Manifest) -> list[str]:
 
 
 def _credits(manifest: Manifest) -> list[str]:
-    if not manifest.credits:
-        return []
-    return ["## Credits", "", *(f"- {credit}" for credit in manifest.credits), ""]
+    # What the first weights were taught is owed to their sources too, however many runs ago.
+    credits, training = list(manifest.credits), manifest.training
+    while training := training.get("started_from", {}):
+        credits += training["credits"]
+        training = training["training"]
+    return ["## Credits", "", *(f"- {credit}" for credit in dict.fromkeys(credits)), ""] if credits else []

@@ -14,7 +14,7 @@ from torch import Tensor
 from training.config import ExperimentConfig, ModelSizes, TokenizerConfig
 from training.corpus import ParallelText
 from training.tokenizer import learn_tokenizer
-from translator.catalogue import find_checkpoint, pretrained_models
+from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
 from translator.config import ModelConfig
 from translator.errors import ConfigError
@@ -43,15 +43,17 @@ class Start:
 def find_start(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
     """Learns a tokenizer for `texts`, or takes all there is from the checkpoint that `config` names.
 
+    Args:
+        config: The experiment.
+        texts: Its corpora, clean.
+
     Raises:
         CheckpointError: There is no such checkpoint, or it cannot be trusted.
         ConfigError: The experiment asks for what the checkpoint is not.
     """
     if config.start_from is None:
         return _afresh(config, texts)
-    # The name of a built-in model was read as a path beside the experiment's file, where there is no such folder.
-    built_in = not config.start_from.exists() and config.start_from.name in pretrained_models()
-    folder = find_checkpoint(config.start_from.name if built_in else config.start_from)
+    folder = find_checkpoint(config.start_from)
     logger.info("starting from the weights of %s", folder)
     return _onwards(config, load_checkpoint(folder))
 
@@ -67,17 +69,20 @@ def _afresh(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
         character_coverage=options.character_coverage,
     )
     tokenizer = Tokenizer.from_bytes(model)
-    sizes = ModelConfig(vocab_size=tokenizer.vocab_size, **asdict(config.model or ModelSizes()))
+    sizes = ModelConfig(
+        vocab_size=tokenizer.vocab_size, dropout=config.training.dropout, **asdict(config.model or ModelSizes())
+    )
     return Start(tokenizer, sizes, recipe={"tokenizer": asdict(options)})
 
 
 def _onwards(config: ExperimentConfig, checkpoint: Checkpoint) -> Start:
     manifest, model, tokenizer = checkpoint
-    if config.tokenizer is not None:
-        raise ConfigError(
-            f"start_from takes the tokenizer of {manifest.name}, and the file describes another; take the tokenizer "
-            "table out, or start_from."
-        )
+    for table in ("tokenizer", "model"):
+        if getattr(config, table) is not None:
+            raise ConfigError(
+                f"start_from takes the {table} of {manifest.name}, and the file describes another; take the {table} "
+                "table out, or start_from."
+            )
     if unknown := sorted(set(config.languages) - set(tokenizer.languages)):
         raise ConfigError(
             f"{manifest.name} knows {', '.join(tokenizer.languages)}, and the corpora are also in "
@@ -86,20 +91,9 @@ def _onwards(config: ExperimentConfig, checkpoint: Checkpoint) -> Start:
     origin = {
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,
+        "licence": manifest.licence,
+        "credits": manifest.credits,
         "training": manifest.training,
     }
-    return Start(tokenizer, _sizes(config, manifest.model), model.state_dict(), {"started_from": origin})
-
-
-def _sizes(config: ExperimentConfig, there: ModelConfig) -> ModelConfig:
-    """Returns the checkpoint's sizes, with the dropout of the experiment if it has a model table."""
-    if config.model is None:
-        return there
-    wanted = replace(there, **asdict(config.model))
-    for name, size in vars(wanted).items():
-        if name != "dropout" and size != getattr(there, name):
-            raise ConfigError(
-                f"model.{name} is {size}, and the checkpoint that start_from names has {getattr(there, name)}; only "
-                "dropout may differ: copy the other sizes, or leave the model table out."
-            )
-    return wanted
+    sizes = replace(manifest.model, dropout=config.training.dropout)
+    return Start(tokenizer, sizes, model.state_dict(), {"started_from": origin})

@@ -16,7 +16,7 @@ def is_upper(text: str) -> bool:
         (True, False, False, False)
     """
     cased = [each for each in text if each.lower() != each.upper()]
-    return len(cased) > 1 and all(each == each.upper() or each == _CAPITAL_SHARP_S for each in cased)
+    return len(cased) > 1 and all(each == each.upper() for each in cased)
 
 
 def lowered(text: str) -> str:

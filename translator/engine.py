@@ -33,13 +33,13 @@ class SentenceMemory(NamedTuple):
 
     Args:
         keys: [B, S, D].
-        shares: What each source position adds, per unit of attention, to the gates of the later layers and to the
-            readout, for each head: [B, S, heads * M].
+        projected_values: [B, S, heads * M]: for each head, what a source position adds per unit of attention to the
+            gates of the later layers and to the readout, one behind the other.
         mask: [B, S] bool, True for a real token.
     """
 
     keys: Tensor
-    shares: Tensor
+    projected_values: Tensor
     mask: Tensor
 
 
@@ -49,7 +49,8 @@ class DecodingEngine:
     Args:
         model: Its weights are shared where they can be; it is put into evaluation mode and must not change afterwards.
         pad_id: What fills up shorter sources.
-        compute_type: How the steps are computed. The encoder reads in float32 always.
+        compute_type: How products with packed weights are computed. The encoder's LSTM runs in float32 always, and so
+            does the product that makes the logits when this is bfloat16: they lie closer than 8 bits can tell.
     """
 
     def __init__(self, model: TranslationModel, *, pad_id: int, compute_type: ComputeType = "float32") -> None:
@@ -74,30 +75,31 @@ class DecodingEngine:
         ]
         readout = decoder.readout
         self.readout = self._product(readout.weight[:, :width], readout.bias, bound=len(decoder.layers))
-        self.output = self._product(model.embedding.weight, model.output_bias, bound=1)
+        output_type: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
+        self.output = make_product(model.embedding.weight, model.output_bias, bound=1, compute_type=output_type)
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
         meeting_context = [layer.inputs[:, width:] for layer in later] + [readout.weight[:, width:]]
-        self.share_widths = [len(weight) for weight in meeting_context]
-        self.shares = self._shares(torch.cat(meeting_context), model.encoder)
+        self.context_widths = [len(weight) for weight in meeting_context]
+        self.values = self._value_products(torch.cat(meeting_context), model.encoder)
 
     def session(self) -> "DecodingSession":
         """Starts an empty search."""
         return DecodingSession(self)
 
-    def read(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
-        """Encodes sources: what attention needs of them, and the decoder's first state, a row a sentence."""
+    def encode(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
+        """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
         encoded = self.model.encoder(self.model.embed(source.ids), source)
         values = encoded.encoder_outputs.masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
         keys = self.keys(rows).view(batch, length, width)
-        shares = torch.cat(
-            [product(part) for product, part in zip(self.shares, rows.chunk(self.heads, 1), strict=True)], 1
+        projected = torch.cat(
+            [product(part) for product, part in zip(self.values, rows.chunk(self.heads, 1), strict=True)], 1
         )
-        memory = SentenceMemory(keys, shares.to(self._kept_as).view(batch, length, -1), source.mask)
+        memory = SentenceMemory(keys, projected.to(self._kept_as).view(batch, length, -1), source.mask)
         return memory, self.model.decoder.initial_state(encoded.summary)
 
-    def look(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
+    def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.
 
         Args:
@@ -105,21 +107,22 @@ class DecodingEngine:
             memory: Of the same B sources.
 
         Returns:
-            shares [B * K, M] float32 and attention_weights [B * K, S], averaged over heads, exactly 0 on padding.
+            context [B * K, M] float32, as the later layers and the readout add it up, and attention_weights [B * K, S],
+            averaged over heads, exactly 0 on padding.
         """
         batch, beam_size, _ = queries.shape
         queries = queries.view(batch, beam_size, self.heads, -1).transpose(1, 2)  # [B, heads, K, D/heads]
         keys = memory.keys.view(batch, memory.keys.shape[1], self.heads, -1).permute(0, 2, 3, 1)
         scores = (queries @ keys).masked_fill(~memory.mask[:, None, None], -torch.inf)
         weights = scores.softmax(dim=-1)  # [B, heads, K, S]
-        shares = memory.shares.view(batch, memory.shares.shape[1], self.heads, -1).transpose(1, 2)  # [B, heads, S, M]
-        looked = (weights.to(shares.dtype) @ shares).float().sum(dim=1)  # [B, K, M]
-        return looked.flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
+        values = memory.projected_values.view(batch, memory.mask.shape[1], self.heads, -1).transpose(1, 2)
+        context = (weights.to(values.dtype) @ values).float().sum(dim=1)  # [B, K, M]
+        return context.flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
         return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
 
-    def _shares(self, weight: Tensor, encoder: Encoder) -> list[Product]:
+    def _value_products(self, weight: Tensor, encoder: Encoder) -> list[Product]:
         """One product for each head, which sees its slice of the encoder outputs."""
         return [self._product(part, None, bound=len(encoder.forwards)) for part in weight.chunk(self.heads, dim=1)]
 
@@ -138,7 +141,7 @@ class DecodingSession:
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         """Encodes `sources` and appends `beam_size` rows for each."""
         self._beam_size = beam_size
-        memory, state = self._engine.read(pad(sources, self._engine.pad_id).to(self._engine.device))
+        memory, state = self._engine.encode(pad(sources, self._engine.pad_id).to(self._engine.device))
         rows = torch.arange(len(sources), device=self._engine.device).repeat_interleave(beam_size)
         state = state.select(rows)
         if self._memory is not None and self._state is not None:
@@ -166,11 +169,11 @@ class DecodingSession:
         outputs, cell = lstm_cell(gates, state.cell[0])  # [N, H]
         # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
         queries = engine.query(outputs).view(len(self._memory.mask), self._beam_size, -1)
-        looked, weights = engine.look(queries, self._memory)
-        *to_gates, to_readout = looked.split(engine.share_widths, dim=1)
+        context, weights = engine.attend(queries, self._memory)
+        *to_gates, to_readout = context.split(engine.context_widths, dim=1)
         hiddens, cells = [outputs], [cell]
-        for depth, (product, share) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
-            gates = product(torch.cat([outputs, state.hidden[depth]], dim=1)) + share
+        for depth, (product, from_context) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
+            gates = product(torch.cat([outputs, state.hidden[depth]], dim=1)) + from_context
             above, cell = lstm_cell(gates, state.cell[depth])
             hiddens.append(above)
             cells.append(cell)
@@ -191,9 +194,9 @@ class DecodingSession:
         if not len(sentences):
             self._memory = self._state = None
             return
-        keys, shares, mask = (part.index_select(0, sentences) for part in self._memory)
+        keys, values, mask = (part.index_select(0, sentences) for part in self._memory)
         longest = int(mask.sum(dim=1).max())
-        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in (keys, shares, mask)))
+        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in (keys, values, mask)))
         rows = sentences[:, None] * self._beam_size + torch.arange(self._beam_size, device=sentences.device)
         self._state = self._state.select(rows.flatten())
 

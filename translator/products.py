@@ -1,7 +1,7 @@
 """Matrix products with weights that never change, in the arithmetic the processor is quickest at.
 
     float32    as it is
-    bfloat16   rows and weights rounded to 8 bits of mantissa, sums in float32
+    bfloat16   rows, weights and results rounded to 8 significant bits, sums in float32
     int8       rows and weights rounded to 255 levels, sums exact in int32
 
 For int8 the largest magnitude a row may hold must be known beforehand. It is here: what an LSTM, a tanh or a sum of
@@ -27,29 +27,34 @@ Product = Callable[[Tensor], Tensor]
 """Rows [N, in] float32 to [N, out] float32."""
 
 LEVELS = 127
-ROW_BLOCK = 16
-"""A kernel is made for each number of rows and kept; rounding the number up keeps the kernels few."""
+LEAST_ROWS = 16
 
 
 def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> ComputeType:
-    """Returns what is wanted.
+    """Returns what is wanted, or for "auto" the best that can be had.
 
-    "auto" takes int8 where the processor multiplies it natively (VNNI), else bfloat16 where it does, else float32.
+    Args:
+        wanted: "auto" takes int8 where a processor multiplies it natively (VNNI), else bfloat16 where it does, else
+            float32.
+        device: Where it will run.
 
     Raises:
-        ConfigError: int8 is wanted where it cannot be had.
+        ConfigError: int8 is wanted where it cannot be had: without VNNI the kernels saturate, so sums are not exact.
     """
-    on_processor = device.type == "cpu"
-    if wanted == "int8" and not on_processor:
-        raise ConfigError(f"compute_type int8 runs on a processor, not on {device.type}; choose bfloat16 or auto.")
+    native_int8 = device.type == "cpu" and _processor_has("_is_vnni_supported")
+    if wanted == "int8" and not native_int8:
+        place = "this processor, which lacks VNNI" if device.type == "cpu" else device.type
+        raise ConfigError(f"compute_type int8 is not to be had on {place}; choose bfloat16, float32 or auto.")
     if wanted != "auto":
         return wanted
-    # Private names, present in every PyTorch this project supports; where they are missing, float32 is always right.
-    if on_processor and getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
+    if native_int8:
         return "int8"
-    return (
-        "bfloat16" if on_processor and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else "float32"
-    )
+    return "bfloat16" if device.type == "cpu" and _processor_has("_is_avx512_bf16_supported") else "float32"
+
+
+def _processor_has(question: str) -> bool:
+    """Asks PyTorch, by private names that every version this project supports has; a missing one means no."""
+    return bool(getattr(torch.cpu, question, lambda: False)())
 
 
 def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
@@ -94,7 +99,7 @@ def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
 
     def product(rows: Tensor) -> Tensor:
         count = len(rows)
-        quantised = torch.zeros(-(-count // ROW_BLOCK) * ROW_BLOCK, width, dtype=torch.int8)
+        quantised = torch.zeros(_rounded_up(count), width, dtype=torch.int8)
         quantised[:count] = (rows * (LEVELS / bound)).round_()
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
             quantised, bound / LEVELS, 0, packed, scale, no_shift, bias, 1.0, 0, torch.float32, "none", [], ""
@@ -102,3 +107,12 @@ def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
         return products[:count]
 
     return product
+
+
+def _rounded_up(count: int) -> int:
+    """Rounds a number of rows up to a multiple of 16, and of an eighth of the power of two below it.
+
+    oneDNN makes a kernel for each number of rows and keeps so many; this leaves at most eight for each power of two.
+    """
+    step = max(LEAST_ROWS, 1 << max(0, count.bit_length() - 4))
+    return -(-count // step) * step

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from api.app import load_translator
 from api.languages import Languages
 from api.server import curl_line, reachable
 from api.settings import Settings, load_settings
 from translator.errors import ConfigError
+from translator.inference import Translator
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +23,13 @@ def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CAROUSEL_THREADS", "")
     settings = load_settings(port=9001, model=None)
     assert (settings.host, settings.port, settings.model, settings.threads) == ("0.0.0.0", 9001, None, None)
+
+
+def test_the_translator_is_loaded_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(Translator, "load", lambda *args, **options: loaded.append((args, options)))
+    load_translator(Settings(model="mine", threads=2, compute_type="float32"))
+    assert loaded == [(("mine",), {"threads": 2, "compute_type": "float32"})]
 
 
 @pytest.mark.parametrize(

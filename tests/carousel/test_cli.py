@@ -237,9 +237,11 @@ def test_serve_lets_options_win_over_the_environment(monkeypatch: pytest.MonkeyP
     stand_in(monkeypatch, "api.app", serve=served.append)
     monkeypatch.setenv("CAROUSEL_HOST", "0.0.0.0")
     monkeypatch.setenv("CAROUSEL_PORT", "9000")
-    assert run("serve", "--port", "9001", "--model", "mine")[0] == 0
+    monkeypatch.setenv("CAROUSEL_COMPUTE_TYPE", "float32")
+    assert run("serve", "--port", "9001", "--model", "mine", "--compute-type", "bfloat16")[0] == 0
     [settings] = served
     assert (settings.host, settings.port, settings.model) == ("0.0.0.0", 9001, "mine")
+    assert settings.compute_type == "bfloat16"
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -199,7 +199,7 @@ def evaluate(model: Path, *arguments: str | Path) -> tuple[int, str, str]:
 def test_a_report_has_scores_with_signatures(model: Path, test_set: tuple[Path, Path]) -> None:
     code, report, _ = evaluate(model, *test_set)
     assert code == 0
-    assert report.startswith("nonsense on text.en, en → de, 3 sentences, beam 5\n")
+    assert report.startswith("nonsense on text.en, en → de, 3 sentences, beam 5, ")
     for metric in ("BLEU", "chrF", "TER"):
         assert re.search(rf"^{metric} +\d+\.\d\d  nrefs:1\|.*version:", report, re.MULTILINE)
     assert "sentences per second" in report

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 LONG_RUN: dict[str, Any] = {
     "max_steps": 300,
-    "model": {"dropout": 0.3},
+    "dropout": 0.3,
     "token_dropout": 0.1,
     "accumulate": 2,
     "validation": {"every_steps": 20, "sentences": 4},

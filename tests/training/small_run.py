@@ -26,6 +26,7 @@ ALONE = Workers(rank=0, size=1, device=torch.device("cpu"))
 FILES = {"source": "en", "target": "de", "source_file": "text.en", "target_file": "text.de"}
 MODEL = {"embedding_size": 8, "encoder_size": 6, "decoder_layers": 2, "decoder_size": 10, "attention_heads": 2}
 TRAINING = {
+    "dropout": 0.0,
     "max_steps": 6,
     "batch_tokens": 40,
     "learning_rate": 0.01,
@@ -67,7 +68,7 @@ def write_run(
         "[corpora]": {**FILES, **(corpus or {})},
         "[validation.sets]": FILES,
         "tokenizer": {"vocab_size": VOCAB_SIZE},
-        "model": {**MODEL, "dropout": 0.0, **(model or {})},
+        "model": {**MODEL, **(model or {})},
         "training": {**TRAINING, **training},
         "validation": {"every_steps": 1000, "sentences": 4, **(validation or {})},
     }

@@ -128,6 +128,13 @@ def test_a_weight_of_2_3_reads_twice_and_a_third_time_three_in_ten() -> None:
     assert Counter(times[example] for example in range(7, 107)) == {2: 70, 3: 30}
 
 
+def test_a_part_of_less_than_one_example_is_read_in_some_epochs() -> None:
+    dataset = dataset_of(equally_long(3), equally_long(2), weights=(1.0, 0.2))
+    read = [sum(len(batch) for batch in plan(dataset, epoch=epoch)) - 3 for epoch in range(200)]
+    assert set(read) == {0, 1}
+    assert 50 < sum(read) < 110  # 80 expected of a fair draw, give or take 4 standard deviations
+
+
 def test_weights_that_leave_nothing_to_read_are_refused() -> None:
     with pytest.raises(CorpusError, match="An epoch reads no example: raise the weight of a corpus"):
-        plan(dataset_of(equally_long(1), weights=(0.3,)))
+        plan(dataset_of(equally_long(1), weights=(1e-9,)))

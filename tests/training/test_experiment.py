@@ -25,7 +25,7 @@ from translator.inference import Translator
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The TOML file of a run that went to its end, in both directions."""
     folder = tmp_path_factory.mktemp("finished")
-    path = write_run(folder, corpus={"both_directions": True}, model={"dropout": 0.1}, validation={"every_steps": 4})
+    path = write_run(folder, corpus={"both_directions": True}, dropout=0.1, validation={"every_steps": 4})
     train(path)
     return path
 

@@ -54,6 +54,15 @@ def test_the_card_says(text: str) -> None:
     assert text in model_card(MANIFEST)
 
 
+def test_the_credits_of_the_first_weights_stay_however_many_runs_ago() -> None:
+    first = {"name": "old", "weights_sha256": "0" * 64, "licence": "CC BY 4.0", "credits": ["Tatoeba", "Tolstoy"]}
+    second = first | {"name": "older", "credits": ["Homer"], "training": {}}
+    card = model_card(replace(MANIFEST, training={"started_from": first | {"training": {"started_from": second}}}))
+    assert "the weights of old (000000000000), whose licence is CC BY 4.0.\n" in card
+    assert card.count("Tatoeba") == 1
+    assert "## Credits\n\n- Tatoeba\n- Anna\n- Tolstoy\n- Homer\n" in card
+
+
 def test_the_card_has_no_heading_without_a_text() -> None:
     bare = replace(MANIFEST, training={}, scores=(), credits=())
     headings = [line for line in model_card(bare).splitlines() if line.startswith("#")]

@@ -1,11 +1,14 @@
 """A run that goes on from a checkpoint: what it takes from it, and what it refuses."""
 
+import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.training.small_run import MODEL, make_trainer, write_run
+from tests.training.small_run import assert_same_run, make_trainer, write_run
 from training.config import load_config
 from training.experiment import train
 from training.start import find_start
@@ -43,11 +46,13 @@ def test_it_leaves_the_checkpoint_alone_and_says_where_it_came_from(folder: Path
     assert manifest.training["started_from"]["weights_sha256"] == origin.weights_sha256
     assert manifest.training["started_from"]["training"] == origin.training
     card = (folder / "onwards" / "best" / "README.md").read_text(encoding="utf-8")
-    assert f"went on from the weights of small model ({origin.weights_sha256[:12]})" in card
+    assert (
+        f"went on from the weights of small model ({origin.weights_sha256[:12]}), whose licence is unspecified." in card
+    )
 
 
-def test_dropout_may_differ(folder: Path) -> None:
-    trainer = make_trainer(folder, name="third", start_from="first/best", model={"dropout": 0.4})
+def test_dropout_is_the_runs_own(folder: Path) -> None:
+    trainer = make_trainer(folder, name="third", start_from="first/best", dropout=0.4)
     assert trainer.manifest.model.dropout == 0.4
     assert trainer.model.encoder.dropout.probability == 0.4
 
@@ -55,20 +60,33 @@ def test_dropout_may_differ(folder: Path) -> None:
 def test_the_name_of_a_built_in_model_will_do(folder: Path) -> None:
     config = load_config(write_run(folder, name="from-default", start_from=DEFAULT_MODEL))
     built_in = read_manifest(pretrained_models()[DEFAULT_MODEL])
-    assert find_start(config, []).sizes == built_in.model
+    (folder / DEFAULT_MODEL).mkdir()  # a name is a name, whatever lies beside the file
+    assert find_start(config, []).sizes == replace(built_in.model, dropout=config.training.dropout)
 
 
-def test_sizes_that_are_not_the_checkpoints_are_refused(folder: Path) -> None:
-    assert MODEL["decoder_size"] == 10
-    with pytest.raises(ConfigError, match=r"model\.decoder_size is 12, and the checkpoint .* has 10; only dropout may"):
-        make_trainer(folder, name="wide", start_from="first/best", model={"decoder_size": 12})
+def test_a_path_that_ends_in_such_a_name_is_a_path(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=rf"There is no checkpoint '.*runs/{DEFAULT_MODEL}'"):
+        make_trainer(folder, name="path", start_from=f"runs/{DEFAULT_MODEL}")
 
 
-def test_a_tokenizer_of_ones_own_is_refused(folder: Path) -> None:
-    path = write_run(folder, name="pieces", start_from="first/best")
-    path.write_text(path.read_text(encoding="utf-8") + "[tokenizer]\nvocab_size = 40\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="takes the tokenizer of small model, and the file describes another"):
+@pytest.mark.parametrize("table", ["tokenizer", "model"])
+def test_a_table_of_what_the_checkpoint_has_is_refused(folder: Path, table: str) -> None:
+    path = write_run(folder, name=f"own-{table}", start_from="first/best")
+    path.write_text(path.read_text(encoding="utf-8") + f"[{table}]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"takes the {table} of small model, and the file describes another"):
         train(path)
+
+
+def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(folder: Path) -> None:
+    settings: dict[str, Any] = {"start_from": "first/best", "max_steps": 4, "validation": {"every_steps": 2}}
+    make_trainer(folder, name="whole", **settings).run()
+    stopped = make_trainer(folder, name="halves", **settings)
+    stopped.optimizer.register_step_post_hook(lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert stopped.run().step == 1
+    resumed = make_trainer(folder, name="halves", **settings)
+    resumed.resume()
+    assert resumed.run().step == 4
+    assert_same_run(folder / "whole", folder / "halves")
 
 
 def test_a_language_the_checkpoint_does_not_know_is_refused(folder: Path) -> None:

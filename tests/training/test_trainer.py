@@ -220,7 +220,7 @@ def test_the_best_and_the_last_average_are_kept(tmp_path: Path, judge: Callable[
 
 
 INTERRUPTED: dict[str, Any] = {
-    "model": {"dropout": 0.3},
+    "dropout": 0.3,
     "validation": {"every_steps": 3, "sentences": 4},
     "token_dropout": 0.2,
     "accumulate": 2,

@@ -11,6 +11,7 @@ from translator.checkpoint import Checkpoint, Manifest, Score, save_checkpoint
 from translator.config import DecodingOptions, ModelConfig
 from translator.inference import Translator
 from translator.model import TranslationModel
+from translator.products import ComputeType, choose_compute_type
 from translator.tokenizer import Tokenizer
 
 ENGLISH = [
@@ -27,6 +28,12 @@ GERMAN = [
 ]
 ALPHABET = ["Quickly, Xaver and Yvonne jump over it!", "Why? Fünf Äpfel, zwölf Öfen: 0 1 2 3 4 5 6 7 8 9"]
 LINES = [*ENGLISH, *GERMAN, *ALPHABET * 12]
+
+
+COMPUTE_TYPES: list[ComputeType] = ["float32", "bfloat16", "int8"]
+if choose_compute_type("auto", torch.device("cpu")) != "int8":
+    COMPUTE_TYPES.remove("int8")  # this processor has no VNNI, and the service refuses it there
+needs_int8 = pytest.mark.skipif("int8" not in COMPUTE_TYPES, reason="int8 needs a processor with VNNI")
 
 
 def make_model(seed: int = 0, *, weight: float = 1.0, **sizes: int | float) -> TranslationModel:

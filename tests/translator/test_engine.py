@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.translator import numpy_model
-from tests.translator.conftest import make_model
+from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8
 from translator.batch import pad
 from translator.engine import DecodingEngine, DecodingSession, _parameters, lstm_cell
-from translator.products import ComputeType
+from translator.products import ComputeType, Product, make_product
 
 PAD, BOS, EOS = 0, 2, 3
 ENGINE = DecodingEngine(make_model(13), pad_id=PAD)
@@ -80,8 +80,8 @@ def test_steps_equal_the_plain_model(layers: int) -> None:
         np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("compute_type", "tolerance"), [("bfloat16", 0.15), ("int8", 0.15)])
-def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tolerance: float) -> None:
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES[1:])
+def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tolerance: float = 0.15) -> None:
     """A weight of this model is about 0.4 and a product sums about twenty: an error of a percent each, at most."""
     model = make_model(3)
     target = [BOS, 4, 19, 19, 8, 6]
@@ -93,6 +93,7 @@ def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tole
     np.testing.assert_allclose(attention[0].numpy(), expected_attention, atol=tolerance / 5)
 
 
+@needs_int8
 def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
     engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
     alone, company = engine.session(), engine.session()
@@ -102,6 +103,30 @@ def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
         one = alone.step(torch.tensor([token, token + 1])).log_probs
         other = company.step(torch.tensor([5, 6, token, token + 1, 8, 9])).log_probs
         assert torch.equal(one, other[2:4])
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 3), st.integers(1, 3), st.sampled_from([1.0, 5.0, 50.0]), st.integers(0, 10**6), sources)
+def test_no_row_is_larger_than_its_product_was_told(
+    decoder_layers: int, encoder_layers: int, weight: float, seed: int, sources: list[list[int]]
+) -> None:
+    """With weights of 50 every gate is open or shut, and the outputs of the layers are as large as they can be."""
+
+    def checked(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
+        product = make_product(weight, bias, bound=bound, compute_type=compute_type)
+
+        def check(rows: Tensor) -> Tensor:
+            assert rows.abs().max() <= bound
+            return product(rows)
+
+        return check
+
+    model = make_model(seed, weight=weight, decoder_layers=decoder_layers, encoder_layers=encoder_layers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("translator.engine.make_product", checked)
+        session = DecodingEngine(model, pad_id=PAD).session()
+    session.admit(sources, 2)
+    follow(session, [[BOS, *range(4, 14)]] * (2 * len(sources)))
 
 
 def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.translator.conftest import COMPUTE_TYPES
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.errors import CancelledError, CheckpointError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
+from translator.products import ComputeType, choose_compute_type
 from translator.scoring import Hypothesis
 
 TEXTS = [
@@ -43,6 +45,17 @@ def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+def test_loading_can_choose_the_arithmetic(checkpoint_folder: Path, compute_type: ComputeType) -> None:
+    translator = Translator.load(checkpoint_folder, compute_type=compute_type)
+    assert translator.compute_type == compute_type
+    assert one(translator, "Why?").text
+
+
+def test_the_quickest_arithmetic_is_taken_unasked(translator: Translator) -> None:
+    assert translator.compute_type == choose_compute_type("auto", torch.device("cpu"))
 
 
 def test_what_is_no_checkpoint_cannot_be_loaded(tmp_path: Path) -> None:

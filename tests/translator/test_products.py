@@ -5,15 +5,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.translator.conftest import COMPUTE_TYPES, needs_int8
 from translator.errors import ConfigError
-from translator.products import LEVELS, ComputeType, choose_compute_type, make_product
+from translator.products import LEVELS, ComputeType, _rounded_up, choose_compute_type, make_product
 
-TYPES: list[ComputeType] = ["float32", "bfloat16", "int8"]
 sizes = st.integers(1, 40)
 
 
 @settings(max_examples=40)
-@given(st.sampled_from(TYPES), sizes, sizes, sizes, st.sampled_from([1.0, 2.0]), st.booleans(), st.integers(0, 10**6))
+@given(
+    st.sampled_from(COMPUTE_TYPES),
+    sizes,
+    sizes,
+    sizes,
+    st.sampled_from([1.0, 2.0]),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
 def test_a_product_is_exact_but_for_rounding(
     compute_type: ComputeType, rows: int, width: int, out: int, bound: float, with_bias: bool, seed: int
 ) -> None:
@@ -36,6 +44,7 @@ def test_a_product_is_exact_but_for_rounding(
     assert ((found - exact).abs() <= allowed[compute_type] + 1e-5).all()
 
 
+@needs_int8
 @settings(max_examples=20)
 @given(st.integers(1, 70), st.integers(0, 10**6))
 def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: int) -> None:
@@ -46,13 +55,26 @@ def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: 
     assert all(torch.equal(product(x[n : n + 1])[0], together[n]) for n in range(rows))
 
 
+@needs_int8
 def test_the_bound_itself_is_a_level_that_can_be_reached() -> None:
     product = make_product(torch.eye(2) * LEVELS, None, bound=3, compute_type="int8")
     extremes = torch.tensor([[3.0, -3.0]])
     torch.testing.assert_close(product(extremes), extremes * LEVELS)
 
 
-@pytest.mark.parametrize("wanted", TYPES)
+@given(st.integers(1, 100_000))
+def test_rows_are_rounded_up_a_little_and_to_few_numbers(count: int) -> None:
+    rounded = _rounded_up(count)
+    assert count <= rounded < count + max(16, count / 8)
+    assert rounded % 16 == 0
+    assert rounded == _rounded_up(rounded)
+
+
+def test_there_are_few_kernels() -> None:
+    assert len({_rounded_up(count) for count in range(1, 8193)}) <= 8 * 13
+
+
+@pytest.mark.parametrize("wanted", COMPUTE_TYPES)
 def test_what_is_wanted_is_taken(wanted: ComputeType) -> None:
     assert choose_compute_type(wanted, torch.device("cpu")) == wanted
 
@@ -70,8 +92,8 @@ def test_auto_takes_the_quickest_that_the_processor_has(
     assert choose_compute_type("auto", torch.device("meta")) == "float32"
 
 
-def test_int8_is_refused_where_it_cannot_be_had() -> None:
-    with pytest.raises(
-        ConfigError, match="compute_type int8 runs on a processor, not on meta; choose bfloat16 or auto"
-    ):
-        choose_compute_type("int8", torch.device("meta"))
+@pytest.mark.parametrize(("device", "place"), [("meta", "on meta"), ("cpu", "on this processor, which lacks VNNI")])
+def test_int8_is_refused_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch, device: str, place: str) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    with pytest.raises(ConfigError, match=f"int8 is not to be had {place}; choose bfloat16, float32 or auto"):
+        choose_compute_type("int8", torch.device(device))
