@@ -137,9 +137,14 @@ class _Pieces(NamedTuple):
 
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
-        rows = [row for row in zip(*self, strict=True) if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens]
-        pairs, sources, targets = ([row[column] for row in rows] for column in range(3))
-        return _Pieces(pairs, sources, targets)
+        rows = [
+            row
+            for row in zip(self.pairs, self.sources, self.targets, strict=True)
+            if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens
+        ]
+        return _Pieces(
+            [pair for pair, _, _ in rows], [source for _, source, _ in rows], [target for *_, target in rows]
+        )
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:

@@ -151,11 +151,18 @@ class TestTranslate:
         assert translate("--output", tmp_path / "out", stdin="ab\n") == (0, "", "")
         assert (tmp_path / "out").read_text() == "ba\n"
 
-    def test_model_threads_and_compute_type_reach_the_translator(self, mirror: type[MirrorTranslator]) -> None:
-        translate("--model", "mine", "--threads", "3", "--compute-type", "bfloat16", stdin="ab")
-        assert mirror.loaded == ("mine", 3, "bfloat16")
-        translate(stdin="ab")
-        assert mirror.loaded == (None, None, "auto")
+    @pytest.mark.parametrize(
+        ("options", "loaded"),
+        [
+            ((), (None, None, "auto")),
+            (("--model", "mine", "--threads", "3", "--compute-type", "bfloat16"), ("mine", 3, "bfloat16")),
+        ],
+    )
+    def test_model_threads_and_compute_type_reach_the_translator(
+        self, mirror: type[MirrorTranslator], options: tuple[str, ...], loaded: tuple[object, ...]
+    ) -> None:
+        translate(*options, stdin="ab")
+        assert mirror.loaded == loaded
 
     def test_warnings_go_to_stderr_with_the_line(self) -> None:
         assert translate(stdin="ab\n?\n") == (0, "ba\n?\n", "line 2: '?' was copied.\n")
