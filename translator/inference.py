@@ -15,8 +15,10 @@ from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.document import Document
 from translator.engine import DecodingEngine
-from translator.errors import LanguageError
+from translator.errors import InputError, LanguageError
+from translator.forced_decoding import score_all
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
+from translator.sentence import judge_sentence, read_sentence, read_target
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
@@ -176,4 +178,39 @@ class Translator:
         return [
             document.assemble([hypotheses[tuple(sentence.ids)] for sentence in document.sentences])
             for document in documents
+        ]
+
+    def score(self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str) -> list[Translation]:
+        """Says what the model thinks of translations that exist: how likely each token is, which words belong together.
+
+        Args:
+            sources: One sentence each.
+            targets: Their translations, in the same order.
+            source: Language code of `sources`.
+            target: Language code of `targets`.
+
+        Returns:
+            For each pair the record that `translate` gives, as if the model had written the target itself: its score by
+            the checkpoint's length penalty, its tokens and its alignment, with offsets into the texts as they came.
+
+        Raises:
+            InputError: The two differ in number.
+            LanguageError: The model was not taught this direction.
+        """
+        if len(sources) != len(targets):
+            raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
+        self.check_direction(source, target)
+        sentences = [read_sentence(text, 0, tokenizer=self._tokenizer, target=target) for text in sources]
+        given = [
+            read_target(text, sentence, tokenizer=self._tokenizer)
+            for text, sentence in zip(targets, sentences, strict=True)
+        ]
+        pairs = [(sentence.ids, wanted.ids) for sentence, wanted in zip(sentences, given, strict=True)]
+        hypotheses = score_all(self._engine, pairs, alpha=self.manifest.decoding.length_penalty)
+        judged = map(judge_sentence, sentences, given, hypotheses)
+        return [
+            Translation(
+                answer.text, source, target, text, score=answer.score, tokens=answer.tokens, alignment=answer.alignment
+            )
+            for text, answer in zip(sources, judged, strict=True)
         ]

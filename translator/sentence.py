@@ -1,8 +1,8 @@
-"""One sentence on its way through the model: text to source ids, hypothesis to text with alignment."""
+"""One sentence on its way through the model: text to source ids, hypothesis to text with alignment; or both given."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
@@ -98,17 +98,59 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     links = align_words(
         hypothesis.attention_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
     )
-    alignment = tuple(
-        AlignedWords(
-            sentence.origins[link.source_start],
-            sentence.origins[link.source_end],
-            link.target_start,
-            link.target_end,
-            link.weight,
-        )
-        for link in links
+    warnings = _warnings(sentence, text, hypothesis)
+    return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, warnings)
+
+
+@dataclass(frozen=True)
+class GivenTarget:
+    """A translation that somebody else made, ready to be scored.
+
+    Args:
+        text: As it came.
+        ids: Pieces, eos.
+        tokens: Character span in `text` of each id; empty for eos.
+        words: Character span in `text` of each word.
+    """
+
+    text: str
+    ids: list[int]
+    tokens: list[tuple[int, int]]
+    words: list[tuple[int, int]]
+
+
+def read_target(text: str, sentence: SourceSentence, *, tokenizer: Tokenizer) -> GivenTarget:
+    """Makes a translation of `sentence` ready; capitals that answer a shouted sentence are read as small letters."""
+    normalised = normalise(text)
+    calm = lowered(normalised.text) if sentence.shouted and is_upper(normalised.text) else normalised.text
+    ids, spans = tokenizer.encode_with_spans(calm)
+    origins, end = normalised.origins, len(normalised.text)
+    return GivenTarget(
+        text,
+        [*ids, tokenizer.eos_id],
+        [(origins[start], origins[stop]) for start, stop in [*spans, (end, end)]],
+        [(origins[start], origins[stop]) for start, stop in words(normalised.text)],
     )
-    return TargetSentence(text, tokens, alignment, hypothesis.score, _warnings(sentence, text, hypothesis))
+
+
+def judge_sentence(sentence: SourceSentence, given: GivenTarget, hypothesis: Hypothesis) -> TargetSentence:
+    """Turns what the model says of a given translation into the same record as one of its own."""
+    tokens = tuple(
+        TokenScore(given.text[start:end], start, end, log_prob)
+        for (start, end), log_prob in zip(given.tokens, hypothesis.token_log_probs, strict=True)
+    )
+    links = align_words(
+        hypothesis.attention_weights, Side(sentence.spans, words(sentence.text)), Side(given.tokens, given.words)
+    )
+    return TargetSentence(given.text, tokens, _traced(links, sentence), hypothesis.score, ())
+
+
+def _traced(links: Sequence[AlignedWords], sentence: SourceSentence) -> tuple[AlignedWords, ...]:
+    """Leads the source offsets of links back from the normalised sentence to the text it was cut from."""
+    origins = sentence.origins
+    return tuple(
+        replace(link, source_start=origins[link.source_start], source_end=origins[link.source_end]) for link in links
+    )
 
 
 def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from tests.translator.conftest import COMPUTE_TYPES
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
-from translator.errors import CancelledError, CheckpointError, LanguageError
+from translator.errors import CancelledError, CheckpointError, InputError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.products import ComputeType, choose_compute_type
 from translator.scoring import Hypothesis
@@ -56,6 +56,34 @@ def test_loading_can_choose_the_arithmetic(checkpoint_folder: Path, compute_type
 
 def test_the_quickest_arithmetic_is_taken_unasked(translator: Translator) -> None:
     assert translator.compute_type == choose_compute_type("auto", torch.device("cpu"))
+
+
+def test_offsets_of_a_scored_pair_are_those_of_the_texts_as_they_came(translator: Translator) -> None:
+    source, target = "  the\tsmall dog ", "der  kleine\u00ad Hund "
+    [scored] = translator.score([source], [target], source="en", target="de")
+    assert (scored.source_text, scored.text) == (source, target)
+    assert "".join(token.text for token in scored.tokens).replace(" ", "") == "derkleine\u00adHund"
+    assert {target[link.target_start : link.target_end].strip("\u00ad") for link in scored.alignment} <= {
+        "der",
+        "kleine",
+        "Hund",
+    }
+    assert {source[link.source_start : link.source_end] for link in scored.alignment} <= {"the", "small", "dog"}
+
+
+def test_a_pair_is_scored_the_same_alone_and_among_others(translator: Translator) -> None:
+    targets = [text[::-1] for text in TEXTS]
+    together = translator.score(TEXTS, targets, source="en", target="de")
+    assert translator.score([], [], source="en", target="de") == []
+    for text, target, expected in zip(TEXTS, targets, together, strict=True):
+        [alone] = translator.score([text], [target], source="en", target="de")
+        assert alone.score == pytest.approx(expected.score, abs=1e-5)
+        assert alone.alignment == expected.alignment
+
+
+def test_sources_without_targets_are_refused(translator: Translator) -> None:
+    with pytest.raises(InputError, match="2 sources came with 1 targets; give one for each"):
+        translator.score(["a", "b"], ["c"], source="en", target="de")
 
 
 def test_what_is_no_checkpoint_cannot_be_loaded(tmp_path: Path) -> None:
