@@ -167,7 +167,7 @@ def test_without_token_dropout_the_batch_is_left_alone(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
     found = []
     for number, seed in enumerate((1, 1, 2)):
-        trainer = make_trainer(tmp_path, name=f"run{number}", seed=seed, model={"dropout": 0.3}, token_dropout=0.2)
+        trainer = make_trainer(tmp_path, name=f"run{number}", seed=seed, dropout=0.3, token_dropout=0.2)
         trainer.run()
         found.append(trainer.model.embedding.weight)
     assert torch.equal(found[0], found[1])
@@ -222,6 +222,8 @@ def test_the_best_and_the_last_average_are_kept(tmp_path: Path, judge: Callable[
 INTERRUPTED: dict[str, Any] = {
     "dropout": 0.3,
     "validation": {"every_steps": 3, "sentences": 4},
+    "subword_sampling": 0.3,
+    "batch_tokens": 60,
     "token_dropout": 0.2,
     "accumulate": 2,
     "max_steps": 8,
