@@ -188,10 +188,11 @@ class ExperimentConfig:
         name: Of the model.
         output: Folder of the run.
         corpora: What is learned from.
-        start_from: Checkpoint whose tokenizer, sizes and weights the run goes on with: a folder, or the name of a
-            built-in model; without it the weights are random and the tokenizer is learned.
+        start_from: Checkpoint whose sizes and weights the run goes on with: a folder, or the name of a built-in model;
+            without it the weights are random.
         model: Its sizes; without it the defaults. Not beside `start_from`.
-        tokenizer: How it is learned; without it the defaults. Not beside `start_from`.
+        tokenizer: How it is learned; without it the defaults, or the tokenizer of `start_from`. With both, pieces
+            that are new begin with the weights of those that spelt them.
         licence: Of the weights, for the model card.
         credits: Of the data, for the model card.
     """

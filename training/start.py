@@ -1,7 +1,8 @@
 """Where a run starts: from random weights and a tokenizer of its own, or from a checkpoint that exists.
 
 Starting from a checkpoint is how a translator is taught more, or taught one team's way of speaking, in a fraction of
-the time: its pieces and its sizes stay, its weights are the first ones, and everything else is an ordinary run.
+the time: its sizes stay, its weights are the first ones, and everything else is an ordinary run. Its pieces stay too,
+unless the experiment wants others: for another language, say.
 """
 
 import logging
@@ -14,6 +15,7 @@ from torch import Tensor
 from training.config import ExperimentConfig, ModelSizes, TokenizerConfig
 from training.corpus import ParallelText
 from training.tokenizer import learn_tokenizer
+from training.vocabulary_transfer import transfer_vocabulary
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
 from translator.config import ModelConfig
@@ -55,38 +57,33 @@ def find_start(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
         return _afresh(config, texts)
     folder = find_checkpoint(config.start_from)
     logger.info("starting from the weights of %s", folder)
-    return _onwards(config, load_checkpoint(folder))
+    return _onwards(config, texts, load_checkpoint(folder))
 
 
 def _afresh(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
-    """The same text and settings give the same tokenizer."""
     options = config.tokenizer or TokenizerConfig()
-    model = learn_tokenizer(
-        (side for text in texts for pair in text.pairs for side in pair),
-        vocab_size=options.vocab_size,
-        languages=config.languages,
-        model_type=options.model_type,
-        character_coverage=options.character_coverage,
-    )
-    tokenizer = Tokenizer.from_bytes(model)
+    tokenizer = _learn(options, config, texts)
     sizes = ModelConfig(
         vocab_size=tokenizer.vocab_size, dropout=config.training.dropout, **asdict(config.model or ModelSizes())
     )
     return Start(tokenizer, sizes, recipe={"tokenizer": asdict(options)})
 
 
-def _onwards(config: ExperimentConfig, checkpoint: Checkpoint) -> Start:
+def _onwards(config: ExperimentConfig, texts: list[ParallelText], checkpoint: Checkpoint) -> Start:
     manifest, model, tokenizer = checkpoint
-    for table in ("tokenizer", "model"):
-        if getattr(config, table) is not None:
-            raise ConfigError(
-                f"start_from takes the {table} of {manifest.name}, and the file describes another; take the {table} "
-                "table out, or start_from."
-            )
-    if unknown := sorted(set(config.languages) - set(tokenizer.languages)):
+    if config.model is not None:
+        raise ConfigError(
+            f"start_from takes the model of {manifest.name}, and the file describes another; take the model table out, "
+            "or start_from."
+        )
+    weights, recipe = model.state_dict(), {}
+    if config.tokenizer is not None:
+        tokenizer = _learn(config.tokenizer, config, texts)
+        weights, recipe = transfer_vocabulary(checkpoint, tokenizer), {"tokenizer": asdict(config.tokenizer)}
+    elif unknown := sorted(set(config.languages) - set(tokenizer.languages)):
         raise ConfigError(
             f"{manifest.name} knows {', '.join(tokenizer.languages)}, and the corpora are also in "
-            f"{', '.join(unknown)}; take those out, or start without start_from."
+            f"{', '.join(unknown)}; take those out, or add a tokenizer table: then pieces for all are learned."
         )
     origin = {
         "name": manifest.name,
@@ -95,5 +92,17 @@ def _onwards(config: ExperimentConfig, checkpoint: Checkpoint) -> Start:
         "credits": manifest.credits,
         "training": manifest.training,
     }
-    sizes = replace(manifest.model, dropout=config.training.dropout)
-    return Start(tokenizer, sizes, model.state_dict(), {"started_from": origin})
+    sizes = replace(manifest.model, vocab_size=tokenizer.vocab_size, dropout=config.training.dropout)
+    return Start(tokenizer, sizes, weights, recipe | {"started_from": origin})
+
+
+def _learn(options: TokenizerConfig, config: ExperimentConfig, texts: list[ParallelText]) -> Tokenizer:
+    """The same text and settings give the same tokenizer."""
+    model = learn_tokenizer(
+        (side for text in texts for pair in text.pairs for side in pair),
+        vocab_size=options.vocab_size,
+        languages=config.languages,
+        model_type=options.model_type,
+        character_coverage=options.character_coverage,
+    )
+    return Tokenizer.from_bytes(model)

@@ -61,6 +61,7 @@ class Tokenizer:
         ids = range(processor.get_piece_size())
         pieces = [processor.id_to_piece(index) for index in ids]
         controls = [index for index in ids if processor.is_control(index)]
+        self._pieces = tuple(pieces)
         self._surfaces = [piece.replace(_SPACE_MARK, " ") for piece in pieces]
         for index in controls:
             self._surfaces[index] = ""
@@ -107,6 +108,11 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """Number of ids, special ones included."""
         return len(self._surfaces)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """Every piece by id, as SentencePiece spells it: special ones included, U+2581 for a space."""
+        return self._pieces
 
     @property
     def languages(self) -> tuple[str, ...]:

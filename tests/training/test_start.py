@@ -69,12 +69,24 @@ def test_a_path_that_ends_in_such_a_name_is_a_path(folder: Path) -> None:
         make_trainer(folder, name="path", start_from=f"runs/{DEFAULT_MODEL}")
 
 
-@pytest.mark.parametrize("table", ["tokenizer", "model"])
-def test_a_table_of_what_the_checkpoint_has_is_refused(folder: Path, table: str) -> None:
-    path = write_run(folder, name=f"own-{table}", start_from="first/best")
-    path.write_text(path.read_text(encoding="utf-8") + f"[{table}]\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=f"takes the {table} of small model, and the file describes another"):
+def test_sizes_of_ones_own_are_refused(folder: Path) -> None:
+    path = write_run(folder, name="own-sizes", start_from="first/best")
+    path.write_text(path.read_text(encoding="utf-8") + "[model]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="takes the model of small model, and the file describes another"):
         train(path)
+
+
+def test_with_a_tokenizer_of_its_own_it_can_learn_another_language(folder: Path) -> None:
+    there = load_checkpoint(folder / "first" / "best")
+    path = write_run(folder, name="respelt", start_from="first/best", max_steps=2)
+    text = path.read_text(encoding="utf-8").replace('target = "de"', 'target = "fr"')
+    path.write_text(text + "[tokenizer]\nvocab_size = 30\n", encoding="utf-8")
+    train(path)
+    found = load_checkpoint(folder / "respelt" / "best")
+    assert found.tokenizer.languages == ("en", "fr")
+    assert found.manifest.model == replace(there.manifest.model, vocab_size=30)
+    assert found.manifest.training["tokenizer"]["vocab_size"] == 30
+    assert found.manifest.training["started_from"]["name"] == "small model"
 
 
 def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(folder: Path) -> None:
@@ -93,7 +105,9 @@ def test_a_language_the_checkpoint_does_not_know_is_refused(folder: Path) -> Non
     path = write_run(folder, name="french", start_from="first/best")
     text = path.read_text(encoding="utf-8").replace('target = "de"', 'target = "fr"')
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match="small model knows de, en, and the corpora are also in fr; take those out"):
+    with pytest.raises(
+        ConfigError, match="small model knows de, en, and the corpora are also in fr; take those out, or add a tok"
+    ):
         train(path)
 
 
