@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carousel import __version__, evaluate, export, models, serve, train, translate
+from carousel import __version__, align, evaluate, export, models, serve, train, translate
 from carousel.failures import SentenceOnFailure
 
 app = typer.Typer(
@@ -44,4 +44,5 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("align", epilog=align.EXAMPLES)(align.align)
 app.command("export", epilog=export.EXAMPLES)(export.export)

@@ -18,6 +18,8 @@ from torch import Tensor
 SECOND_LINK = 0.35
 
 Span = tuple[int, int]
+Link = tuple[int, int]
+"""A source word and a target word that belong together, each counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +60,99 @@ class Side:
         return (shared > 0).float()
 
 
+def spans_of(words: Sequence[str]) -> list[Span]:
+    """Returns where each of the words stands once they are joined by single spaces.
+
+    Example:
+        >>> spans_of(["the", "cat"])
+        [(0, 3), (4, 7)]
+    """
+    spans, start = [], 0
+    for word in words:
+        spans.append((start, start + len(word)))
+        start += len(word) + 1
+    return spans
+
+
+def word_shares(attention_weights: Tensor, source: Side, target: Side) -> Tensor:
+    """Returns [target words, source words] float32: how much of each target word's attention is on each source word.
+
+    Args:
+        attention_weights: [T, S], a row for each piece of `target`, a column for each of `source`.
+        source: Of S pieces, special tokens included.
+        target: Of T pieces.
+    """
+    if not source.words or not target.words:
+        return torch.zeros(len(target.words), len(source.words))
+    target_pieces = target.membership()  # [T, target words]
+    target_pieces = target_pieces / target_pieces.sum(dim=0).clamp(min=1.0)
+    return target_pieces.t() @ attention_weights.float().cpu() @ source.membership()
+
+
 def align_words(attention_weights: Tensor, source: Side, target: Side) -> list[AlignedWords]:
     """Reads a word alignment off the attention of one sentence.
 
     Args:
-        attention_weights: [T, S], a row for each piece of `target`, a column for each of `source`.
+        attention_weights: [T, S], as in `word_shares`.
         source: Of S pieces, special tokens included.
         target: Of T pieces.
 
     Returns:
         Links sorted by target, then source position; target words that rest on no source word have none.
     """
-    if not source.words or not target.words:
-        return []
-    target_pieces = target.membership()  # [T, target words]
-    target_pieces = target_pieces / target_pieces.sum(dim=0).clamp(min=1.0)
-    shares = target_pieces.t() @ attention_weights.float().cpu() @ source.membership()  # [target words, source words]
     links = []
-    for target_word, row in zip(target.words, shares.tolist(), strict=True):
-        best = max(row)
+    for target_word, row in zip(target.words, word_shares(attention_weights, source, target).tolist(), strict=True):
+        best = max(row, default=0.0)
         unheard = 1.0 - sum(row)
         for source_word, weight in zip(source.words, row, strict=True):
             if weight > 0 and ((weight == best and best > unheard) or weight > SECOND_LINK):
                 links.append(AlignedWords(*source_word, *target_word, round(min(weight, 1.0), 4)))
     return links
+
+
+def best_links(shares: Tensor) -> set[Link]:
+    """Links every target word to the source word it looked at most, if that is more than what rests on no word.
+
+    Args:
+        shares: [target words, source words], as `word_shares` gives them.
+
+    Returns:
+        (source word, target word) pairs, counted from 0.
+    """
+    if not shares.numel():
+        return set()
+    best, where = shares.max(dim=1)
+    heard = best > 1.0 - shares.sum(dim=1)
+    return {(int(where[target]), target) for target in range(len(shares)) if heard[target]}
+
+
+def symmetrise(one: set[Link], other: set[Link]) -> set[Link]:
+    """Joins the links of two directions: those of both, grown by neighbours that either has.
+
+    A link that only one of them has is added where it touches one that is in already, at a side or a corner, and where
+    one of its words has none yet; then those whose two words have none.
+
+    Source: Koehn et al. 2003, "Statistical Phrase-Based Translation", section 4.5 (grow-diag-final-and).
+    """
+    found, candidates = one & other, sorted(one | other)
+    grown = True
+    while grown:
+        fresh = [link for link in candidates if link not in found and _is_free(link, found) and _touches(link, found)]
+        grown = bool(fresh)
+        for link in fresh:
+            if _is_free(link, found):
+                found.add(link)
+    for link in candidates:
+        if all(link[side] not in {each[side] for each in found} for side in (0, 1)):
+            found.add(link)
+    return found
+
+
+def _is_free(link: Link, found: set[Link]) -> bool:
+    """Whether one of the two words has no link yet."""
+    return any(link[side] not in {each[side] for each in found} for side in (0, 1))
+
+
+def _touches(link: Link, found: set[Link]) -> bool:
+    steps = (-1, 0, 1)
+    return any((link[0] + right, link[1] + down) in found for right in steps for down in steps if right or down)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from translator.alignment import Link, Side, best_links, spans_of, symmetrise, word_shares
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
@@ -18,7 +19,8 @@ from translator.engine import DecodingEngine
 from translator.errors import InputError, LanguageError
 from translator.forced_decoding import score_all
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
-from translator.sentence import judge_sentence, read_sentence, read_target
+from translator.scoring import Hypothesis
+from translator.sentence import GivenTarget, SourceSentence, judge_sentence, read_sentence, read_target
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
@@ -197,6 +199,57 @@ class Translator:
             InputError: The two differ in number.
             LanguageError: The model was not taught this direction.
         """
+        judged = (judge_sentence(*forced) for forced in self._force(sources, targets, source=source, target=target))
+        return [
+            Translation(
+                answer.text, source, target, text, score=answer.score, tokens=answer.tokens, alignment=answer.alignment
+            )
+            for text, answer in zip(sources, judged, strict=True)
+        ]
+
+    def align(
+        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
+    ) -> list[set[Link]]:
+        """Aligns the words of sentences with those of their translations, in the words they come in.
+
+        If the model also knows the way back, both directions are asked and their links joined.
+
+        Args:
+            sources: One sentence each, as words.
+            targets: Their translations, as words, in the same order.
+            source: Language code of `sources`.
+            target: Language code of `targets`.
+
+        Returns:
+            For each pair the (source word, target word) links, counted from 0.
+
+        Raises:
+            InputError: The two differ in number.
+            LanguageError: The model was not taught this direction.
+        """
+        ahead = self._align_one_way(sources, targets, source=source, target=target)
+        if (target, source) not in self.directions:
+            return ahead
+        back = self._align_one_way(targets, sources, source=target, target=source)
+        return [symmetrise(one, {link[::-1] for link in other}) for one, other in zip(ahead, back, strict=True)]
+
+    def _align_one_way(
+        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
+    ) -> list[set[Link]]:
+        texts, wanted = ([" ".join(words) for words in side] for side in (sources, targets))
+        forced = self._force(texts, wanted, source=source, target=target)
+        links = []
+        for (sentence, given, hypothesis), words, others in zip(forced, sources, targets, strict=True):
+            origins = sentence.origins
+            pieces = [(origins[start], origins[end]) for start, end in sentence.spans]
+            sides = Side(pieces, spans_of(words)), Side(given.tokens, spans_of(others))
+            links.append(best_links(word_shares(hypothesis.attention_weights, *sides)))
+        return links
+
+    def _force(
+        self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str
+    ) -> list[tuple[SourceSentence, GivenTarget, Hypothesis]]:
+        """Reads each target as the translation of its source, both one sentence."""
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
         self.check_direction(source, target)
@@ -207,10 +260,4 @@ class Translator:
         ]
         pairs = [(sentence.ids, wanted.ids) for sentence, wanted in zip(sentences, given, strict=True)]
         hypotheses = score_all(self._engine, pairs, alpha=self.manifest.decoding.length_penalty)
-        judged = map(judge_sentence, sentences, given, hypotheses)
-        return [
-            Translation(
-                answer.text, source, target, text, score=answer.score, tokens=answer.tokens, alignment=answer.alignment
-            )
-            for text, answer in zip(sources, judged, strict=True)
-        ]
+        return list(zip(sentences, given, hypotheses, strict=True))

@@ -217,6 +217,38 @@ def test_translations_are_written_out_and_compared_with_another_system(
     assert facts["comparisons"][0]["ours"] == pytest.approx(facts["scores"][0]["value"], abs=1e-3)
 
 
+def align(model: Path, *arguments: str | Path) -> tuple[int, str, str]:
+    return carousel("align", "--from", "en", "--to", "de", "--model", model, *arguments)
+
+
+def test_words_are_linked_line_by_line_and_judged_by_a_gold_file(
+    model: Path, test_set: tuple[Path, Path], tmp_path: Path
+) -> None:
+    code, output, _ = align(model, *test_set)
+    assert code == 0
+    lines = output.splitlines()
+    assert len(lines) == 3
+    assert all(re.fullmatch(r"(\d+-\d+( |$))*", line) for line in lines)
+    gold, links = tmp_path / "gold", tmp_path / "links"
+    gold.write_text(
+        "".join(re.sub(r"\d+", lambda number: str(int(number[0]) + 1), line) + "\n" for line in lines), encoding="utf-8"
+    )
+    assert align(model, *test_set, "--gold", gold, "--output", links) == (
+        0,
+        "alignment error rate 0.0 %, precision 100.0 %, recall 100.0 %, 3 sentences\n",
+        "",
+    )
+    assert links.read_text() == output
+
+
+def test_texts_of_unlike_length_are_not_aligned(model: Path, test_set: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("a dog\n")
+    code, _, sentence = align(model, test_set[0], tmp_path / "short")
+    assert code == 2
+    assert "has 3 lines" in sentence
+    assert "must be the translation of line n of the other" in sentence
+
+
 def test_what_was_measured_goes_into_the_checkpoint_that_is_exported(
     model: Path, test_set: tuple[Path, Path], tmp_path: Path
 ) -> None:

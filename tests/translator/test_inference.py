@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.translator.conftest import COMPUTE_TYPES
+from translator.checkpoint import Checkpoint
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.errors import CancelledError, CheckpointError, InputError, LanguageError
@@ -79,6 +80,24 @@ def test_a_pair_is_scored_the_same_alone_and_among_others(translator: Translator
         [alone] = translator.score([text], [target], source="en", target="de")
         assert alone.score == pytest.approx(expected.score, abs=1e-5)
         assert alone.alignment == expected.alignment
+
+
+def test_words_are_aligned_in_the_words_they_come_in(translator: Translator) -> None:
+    sources = [["the", "small", "dog", "sleeps", "here", "."], ["why", "?"], []]
+    targets = [["der", "kleine", "Hund", "schläft", "hier", "."], ["warum", "?"], ["nichts"]]
+    links = translator.align(sources, targets, source="en", target="de")
+    assert [len(found) > 0 for found in links] == [True, True, False]
+    for found, source, target in zip(links, sources, targets, strict=True):
+        assert all(0 <= one < len(source) and 0 <= other < len(target) for one, other in found)
+    turned = translator.align(targets, sources, source="de", target="en")
+    assert [{link[::-1] for link in found} for found in turned] == links
+
+
+def test_a_model_of_one_direction_aligns_by_that_one(checkpoint: Checkpoint) -> None:
+    manifest = replace(checkpoint.manifest, directions=(("en", "de"),))
+    one_way = Translator(checkpoint._replace(manifest=manifest))
+    [links] = one_way.align([["the", "dog"]], [["der", "Hund"]], source="en", target="de")
+    assert len({target for _, target in links}) == len(links)  # at most one link for each target word
 
 
 def test_sources_without_targets_are_refused(translator: Translator) -> None:
