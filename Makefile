@@ -13,10 +13,10 @@ STAMP := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test unit check format demo evaluate robustness bench train-toy clean
+.PHONY: help install serve test unit check format demo evaluate evaluate-default robustness bench train-toy clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Put everything into .venv (repeats only when the requirements change)
 
@@ -59,6 +59,9 @@ evaluate: install  ## Score the default model on two files (SET=data/dev FROM=en
 	  echo "There are no files $(SET).$(FROM) and $(SET).$(TO): name a text and its translation, as in make evaluate SET=data/dev FROM=en TO=de." >&2; \
 	  exit 1; }
 	$(BIN)/carousel evaluate --from $(FROM) --to $(TO) "$(SET).$(FROM)" "$(SET).$(TO)" $(ARGS)
+
+evaluate-default: install  ## Score every direction of the default model on its held-out sentences (ARGS="--data FOLDER")
+	@$(BIN)/python benchmarks/evaluate_default.py $(ARGS)
 
 robustness: install  ## Translate untidy text of every kind, and compare with tidy text (ARGS="--answers")
 	$(BIN)/python benchmarks/robustness.py $(ARGS)
