@@ -27,6 +27,9 @@ Product = Callable[[Tensor], Tensor]
 """Rows [N, in] float32 to [N, out] float32."""
 
 LEVELS = 127
+ZERO_POINT = 128
+"""VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
+reference kernel, hundreds of times as slow."""
 LEAST_ROWS = 16
 
 
@@ -99,10 +102,10 @@ def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
 
     def product(rows: Tensor) -> Tensor:
         count = len(rows)
-        quantised = torch.zeros(_rounded_up(count), width, dtype=torch.int8)
-        quantised[:count] = (rows * (LEVELS / bound)).round_()
+        quantised = torch.zeros(_rounded_up(count), width, dtype=torch.uint8)
+        quantised[:count] = rows.mul(LEVELS / bound).add_(ZERO_POINT + 0.5)  # cut off to whole numbers: rounded
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
-            quantised, bound / LEVELS, 0, packed, scale, no_shift, bias, 1.0, 0, torch.float32, "none", [], ""
+            quantised, bound / LEVELS, ZERO_POINT, packed, scale, no_shift, bias, 1.0, 0, torch.float32, "none", [], ""
         )
         return products[:count]
 

@@ -1,5 +1,10 @@
 """Packed products: near the exact one by what rounding allows, and the same for a row alone and in company."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -53,6 +58,27 @@ def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: 
     product = make_product(torch.randn(9, 24), torch.randn(9), bound=1, compute_type="int8")
     together = product(x)
     assert all(torch.equal(product(x[n : n + 1])[0], together[n]) for n in range(rows))
+
+
+@needs_int8
+@pytest.mark.parametrize("rows", [1, 20, 500])
+def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
+    code = (
+        "import torch; from translator.products import make_product; "
+        "product = make_product(torch.randn(64, 48), None, bound=1, compute_type='int8'); "
+        f"product(torch.rand({rows}, 48))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"ONEDNN_VERBOSE": "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kernels = [line.split(",")[6] for line in result.stdout.splitlines() if ",exec,cpu,matmul," in line]
+    assert len(kernels) == 1
+    assert "vnni" in kernels[0] or "amx" in kernels[0], kernels
 
 
 @needs_int8
