@@ -100,8 +100,6 @@ class TrainingConfig:
         max_gradient_norm: Gradients longer than this are scaled down to it; 0 is off.
         label_smoothing: epsilon; 0 is off.
         token_dropout: Probability of an input token, on either side, being replaced by the unknown token; 0 is off.
-        subword_sampling: Each epoch reads every word in other pieces, drawn anew (alpha of Kudo 2018, 3.3): the
-            smaller, the wilder; 0.2 to 0.5 is usual for a unigram model, 0 is off.
         average_decay: Decay of the exponential moving average of the weights, which is what is validated and
             exported; 0 is off.
         precision: "auto" takes bfloat16 products where the processor has them.
@@ -122,7 +120,6 @@ class TrainingConfig:
     max_gradient_norm: float = 1.0
     label_smoothing: float = 0.1
     token_dropout: float = 0.0
-    subword_sampling: float = 0.0
     average_decay: float = 0.999
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     seed: int = 1
@@ -130,7 +127,6 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuses numbers that no optimisation can honour."""
-        check_range(self, "subword_sampling", least=0, below=1_000)
         check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
         check_range(self, "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
         check_range(self, "warmup_steps", least=0)

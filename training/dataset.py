@@ -6,13 +6,13 @@ A corpus learned in both directions is held once; language token and eos are put
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augmentation import AugmentationConfig, Change, Pair, variants
+from training.augmentation import AugmentationConfig, Change, variants
 from training.corpus import ParallelText
 from translator.batch import SequencePair, pair
 from translator.errors import CorpusError
@@ -33,14 +33,12 @@ class DirectedCorpus:
         sources: Piece ids, without special tokens.
         targets: Aligned with `sources`.
         weight: Times an epoch reads them.
-        pairs: Their text, aligned too; kept only where pieces are drawn anew.
     """
 
     language_id: int
     sources: list[Ids]
     targets: list[Ids]
     weight: float = 1.0
-    pairs: Sequence[Pair] = ()
 
 
 class Dataset:
@@ -67,21 +65,6 @@ class Dataset:
             targets.append(np.append(corpus.targets[row], Tokenizer.eos_id))
         return pair(sources, targets, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
 
-    def resampled(self, tokenizer: Tokenizer, *, alpha: float, seed: int) -> "Dataset":
-        """Returns the same examples in other pieces, drawn anew (Kudo 2018, 3.1); the same for the same seed."""
-        corpora = []
-        for number, corpus in enumerate(self.corpora):
-            sides = [
-                _as_ids(
-                    tokenizer.sample_batch(
-                        [pair[side] for pair in corpus.pairs], alpha=alpha, seed=hash((seed, number, side))
-                    )
-                )
-                for side in (0, 1)
-            ]
-            corpora.append(replace(corpus, sources=sides[0], targets=sides[1]))
-        return Dataset(corpora)
-
 
 def source_ids(pieces: Sequence[int] | Ids, language_id: int) -> Ids:
     """Returns language token, pieces, eos: what the encoder reads."""
@@ -94,19 +77,11 @@ def build_dataset(
     *,
     max_tokens: int,
     augmentation: AugmentationConfig = PLAIN,
-    keep_text: bool = False,
 ) -> Dataset:
     """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
 
     Each dress of `augmentation` is a corpus of its own, of the pairs that it changes, whose weight is its share: an
     epoch draws a fresh part of it.
-
-    Args:
-        texts: Clean.
-        tokenizer: Of both sides.
-        max_tokens: Longest side that is learned from, in pieces.
-        augmentation: The dresses.
-        keep_text: So that pieces can be drawn anew.
 
     Raises:
         CorpusError: Nothing is left.
@@ -125,11 +100,10 @@ def build_dataset(
         ways = [(config.target, corpus), (config.source, corpus.turned())][: 1 + config.both_directions]
         for language, pieces in ways:
             language_id = tokenizer.language_id(language)
-            dresses = [(share, pieces.dressed(change, tokenizer)) for share, change in variants(augmentation)]
-            for share, worn in [(1.0, pieces), *dresses]:
-                pairs, sources, targets = worn.within(max_tokens)
-                weight = config.weight * share
-                directed.append(DirectedCorpus(language_id, sources, targets, weight, pairs if keep_text else ()))
+            directed.append(DirectedCorpus(language_id, pieces.sources, pieces.targets, config.weight))
+            for share, change in variants(augmentation):
+                dressed = pieces.dressed(change, tokenizer).within(max_tokens)
+                directed.append(DirectedCorpus(language_id, dressed.sources, dressed.targets, config.weight * share))
     dataset = Dataset(directed)
     weights = np.repeat([corpus.weight for corpus in directed], [len(corpus.sources) for corpus in directed])
     examples, tokens = weights.sum(), (weights * dataset.target_lengths).sum()
@@ -140,7 +114,7 @@ def build_dataset(
 class _Pieces(NamedTuple):
     """Pairs as text and as piece ids, without special tokens."""
 
-    pairs: list[Pair]
+    pairs: list[tuple[str, str]]
     sources: list[Ids]
     targets: list[Ids]
 
@@ -173,14 +147,10 @@ class _Pieces(NamedTuple):
         )
 
 
-def _tokenised(pairs: list[Pair], tokenizer: Tokenizer) -> _Pieces:
+def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:
     sources, targets = (_encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
     return _Pieces(pairs, sources, targets)
 
 
 def _encoded(lines: list[str], tokenizer: Tokenizer) -> list[Ids]:
-    return _as_ids(tokenizer.encode_batch(lines))
-
-
-def _as_ids(sequences: list[list[int]]) -> list[Ids]:
-    return [np.array(ids, dtype=np.int32) for ids in sequences]
+    return [np.array(ids, dtype=np.int32) for ids in tokenizer.encode_batch(lines)]

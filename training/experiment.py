@@ -57,13 +57,7 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
     start = find_start(config, texts)
     tokenizer = start.tokenizer
-    dataset = build_dataset(
-        texts,
-        tokenizer,
-        max_tokens=config.cleaning.max_tokens,
-        augmentation=config.augmentation,
-        keep_text=config.training.subword_sampling > 0,
-    )
+    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens, augmentation=config.augmentation)
     held_out = load_held_out(config.validation, tokenizer)
     manifest = Manifest(
         name=config.name,

@@ -44,7 +44,7 @@ class Trainer:
     Args:
         config: The experiment.
         fingerprint: Of everything that must not change between a run and its resume.
-        dataset: What is learned from; with subword sampling each epoch puts one of other pieces in its place.
+        dataset: What is learned from.
         held_out: What is validated on.
         tokenizer: Of both.
         manifest: For the checkpoints; scores are filled in by evaluation, later.
@@ -167,16 +167,13 @@ class Trainer:
     def updates(self) -> Iterator[list[Examples]]:
         """Yields each update's batches from where the run is; every worker sees all of them."""
         share = self.options.accumulate * self.workers.size
-        options = self.options
-        while self.progress.step < options.max_steps:
-            epoch = self.progress.epoch
-            if options.subword_sampling:
-                seed = hash((options.seed, epoch))
-                self.dataset = self.dataset.resampled(self.tokenizer, alpha=options.subword_sampling, seed=seed)
-            plan = plan_epoch(self.dataset, batch_tokens=options.batch_tokens, seed=options.seed, epoch=epoch)
+        while self.progress.step < self.options.max_steps:
+            plan = plan_epoch(
+                self.dataset, batch_tokens=self.options.batch_tokens, seed=self.options.seed, epoch=self.progress.epoch
+            )
             updates = [plan[start : start + share] for start in range(0, len(plan), share)]
             for batches in updates[self.progress.position :]:
-                if self.progress.step >= options.max_steps:
+                if self.progress.step >= self.options.max_steps:
                     return
                 self.progress.position += 1
                 yield batches

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from sentencepiece import SentencePieceProcessor, set_random_generator_seed
+from sentencepiece import SentencePieceProcessor
 
 from translator.errors import CheckpointError, InputError, LanguageError
 
@@ -170,27 +170,23 @@ class Tokenizer:
             start = written
         return Encoded(self.encode(text), spans)
 
-    def sample_batch(self, texts: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
-        """Return the ids of one randomly drawn segmentation of each text, for training (subword regularisation).
+    def sample(self, text: str, *, alpha: float) -> list[int]:
+        """Return the ids of one randomly drawn segmentation, for training (subword regularisation).
 
         Args:
-            texts: Normalised texts.
+            text: Normalised text.
             alpha: For a unigram model the sharpness of the distribution (0 is uniform, 0.1 to 0.5 is usual, a
                 large one is `encode`); for a BPE model the rate at which merges are dropped (0 is `encode`,
                 0.1 is usual).
-            seed: The same seed and texts give the same segmentations.
 
         Raises:
-            InputError: A text holds a lone surrogate.
+            InputError: The text holds a lone surrogate.
 
         Source: Kudo 2018, "Subword regularization", section 3.3, over all segmentations (l = infinity); for
         BPE, Provilkov et al. 2020, "BPE-dropout", section 3.
         """
-        data = [_to_utf8(text) for text in texts]
-        # The library seeds a generator for each of its threads as it starts; a batch on one thread starts one.
-        set_random_generator_seed(seed % 2**32)
-        ids: list[list[int]] = self._processor.encode(
-            data, out_type=int, enable_sampling=True, nbest_size=-1, alpha=alpha, num_threads=1
+        ids: list[int] = self._processor.encode(
+            _to_utf8(text), out_type=int, enable_sampling=True, nbest_size=-1, alpha=alpha
         )
         return ids
 

@@ -134,7 +134,7 @@ def server() -> Iterator[Server]:
 class TestDefaultModel:
     def test_json(self, server: Server) -> None:
         translated = server.client.post("/translate", json=STATION).json()["translatedText"]
-        assert "Bahnhof" in translated
+        assert translated.startswith("Wo ist")
 
     def test_form_and_query_answer_like_json(self, server: Server) -> None:
         post = server.client.post

@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 LONG_RUN: dict[str, Any] = {
     "max_steps": 300,
     "dropout": 0.3,
-    "subword_sampling": 0.3,
     "token_dropout": 0.1,
     "accumulate": 2,
     "validation": {"every_steps": 20, "sentences": 4},

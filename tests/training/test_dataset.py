@@ -94,26 +94,6 @@ def test_every_dress_is_a_corpus_that_is_read_in_its_share(tokenizer: Tokenizer)
         assert [ids.tolist() for ids in corpus.targets] == [tokenizer.encode(target) for _, target in read]
 
 
-def test_other_pieces_are_drawn_of_the_same_text(tokenizer: Tokenizer) -> None:
-    text = text_of(list(zip(SOURCES, TARGETS, strict=True)), both_directions=True)
-    augmentation = AugmentationConfig(lower_case=0.5, unfinished=0.5)
-    dataset = build_dataset([text], tokenizer, max_tokens=0, augmentation=augmentation, keep_text=True)
-    drawn, again, other = (dataset.resampled(tokenizer, alpha=0.1, seed=seed) for seed in (1, 1, 2))
-    for before, after in zip(dataset.corpora, drawn.corpora, strict=True):
-        assert (after.language_id, after.weight) == (before.language_id, before.weight)
-        for old, new in ((before.sources, after.sources), (before.targets, after.targets)):
-            assert [tokenizer.decode(ids.tolist()).text for ids in new] == [
-                tokenizer.decode(ids.tolist()).text for ids in old
-            ]
-    assert lists_of(drawn) != lists_of(dataset)
-    assert lists_of(drawn) == lists_of(again) != lists_of(other)
-    assert drawn.source_lengths.tolist() == [len(ids) + 2 for corpus in drawn.corpora for ids in corpus.sources]
-
-
-def lists_of(dataset: Dataset) -> list[list[int]]:
-    return [ids.tolist() for corpus in dataset.corpora for ids in (*corpus.sources, *corpus.targets)]
-
-
 def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:
     long = "cat " * 50
     text = text_of([("the cat", "cat the"), (long, "cat"), ("cat", long)])

@@ -48,7 +48,7 @@ class FellowWithoutTokens(Workers):
 
 def one_of_two(folder: Path, *, rank: int, **training: Any) -> Trainer:
     company = FellowWithoutTokens(rank, 2, torch.device("cpu"))
-    return make_trainer(folder, workers=company, model={"dropout": 0.5}, token_dropout=0.3, **training)
+    return make_trainer(folder, workers=company, dropout=0.5, token_dropout=0.3, **training)
 
 
 def embeddings_after_an_update(trainer: Trainer, generator_seed: int) -> torch.Tensor:

@@ -222,8 +222,6 @@ def test_the_best_and_the_last_average_are_kept(tmp_path: Path, judge: Callable[
 INTERRUPTED: dict[str, Any] = {
     "dropout": 0.3,
     "validation": {"every_steps": 3, "sentences": 4},
-    "subword_sampling": 0.3,
-    "batch_tokens": 60,
     "token_dropout": 0.2,
     "accumulate": 2,
     "max_steps": 8,
