@@ -45,9 +45,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=None, help="checkpoint folder or name (the default model)")
-    parser.add_argument(
-        "--kinds", type=Path, default=Path("tests/robustness"), help="folder of the text, a file a kind"
-    )
+    parser.add_argument("--kinds", type=Path, default=KINDS, help="folder of the text, a file a kind")
     parser.add_argument("--answers", action="store_true", help="print every translation")
     return parser.parse_args()
 

@@ -15,7 +15,7 @@ def is_upper(text: str) -> bool:
         >>> is_upper("WO IST ER?"), is_upper("I"), is_upper("Wo IST ER?"), is_upper("42")
         (True, False, False, False)
     """
-    cased = [each for each in text if each.lower() != each.upper()]
+    cased = [each for each in text if each.lower() != each.upper() and each != _SHARP_S]  # few can type its capital
     return len(cased) > 1 and all(each == each.upper() for each in cased)
 
 

@@ -227,6 +227,8 @@ class Translator:
             InputError: The two differ in number.
             LanguageError: The model was not taught this direction.
         """
+        if any(isinstance(words, str) for words in (*sources, *targets)):
+            raise TypeError("align() takes each sentence as a list of words; split it first: text.split().")
         ahead = self._align_one_way(sources, targets, source=source, target=target)
         if (target, source) not in self.directions:
             return ahead
@@ -250,6 +252,8 @@ class Translator:
         self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str
     ) -> list[tuple[SourceSentence, GivenTarget, Hypothesis]]:
         """Reads each target as the translation of its source, both one sentence."""
+        if isinstance(sources, str) or isinstance(targets, str):
+            raise TypeError("score() takes lists of texts; put the one text of each side into a list: [text].")
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
         self.check_direction(source, target)

@@ -14,7 +14,7 @@ Source: Wu et al. 2016, section 6 (an LSTM translator in 8 bits, its values clip
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -42,8 +42,11 @@ def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> Comp
         device: Where it will run.
 
     Raises:
-        ConfigError: int8 is wanted where it cannot be had: without VNNI the kernels saturate, so sums are not exact.
+        ConfigError: There is no such type, or int8 is wanted where it cannot be had: without VNNI the kernels saturate,
+            so sums are not exact.
     """
+    if wanted not in get_args(WantedComputeType):
+        raise ConfigError(f"compute_type is {wanted!r}, wanted {', '.join(get_args(WantedComputeType))}.")
     native_int8 = device.type == "cpu" and _processor_has("_is_vnni_supported")
     if wanted == "int8" and not native_int8:
         place = "this processor, which lacks VNNI" if device.type == "cpu" else device.type

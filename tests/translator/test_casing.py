@@ -15,7 +15,7 @@ from translator.casing import is_upper, lowered, raised
         pytest.param("ÇA VA", True, id="with an accent"),
         pytest.param("IT IS 5 O'CLOCK", True, id="with a number"),
         pytest.param("I", False, id="a single letter"),
-        pytest.param("STRAßE", False, id="one small letter"),
+        pytest.param("STRAsSE", False, id="one small letter"),
         pytest.param("Tom", False, id="a name"),
         pytest.param("", False, id="nothing"),
         pytest.param("123 !?", False, id="no letter"),
@@ -39,3 +39,9 @@ def test_what_was_put_in_capitals_is_in_capitals(text: str) -> None:
     letters = sum(each.isalpha() for each in text)
     assert is_upper(raised(text)) is (letters > 1)
     assert raised(lowered(raised(text))) == raised(text)
+
+
+def test_a_small_sharp_s_among_capitals_is_no_small_letter() -> None:
+    assert is_upper("DAS IST GROß.")
+    assert not is_upper("ß ß")
+    assert lowered("DAS IST GROß.") == "Das ist groß."

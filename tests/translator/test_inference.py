@@ -82,6 +82,13 @@ def test_a_pair_is_scored_the_same_alone_and_among_others(translator: Translator
         assert alone.alignment == expected.alignment
 
 
+def test_a_text_where_a_list_belongs_is_refused(translator: Translator) -> None:
+    with pytest.raises(TypeError, match=r"score\(\) takes lists of texts"):
+        translator.score("Why?", "Warum?", source="en", target="de")
+    with pytest.raises(TypeError, match=r"align\(\) takes each sentence as a list of words"):
+        translator.align(["Why?"], ["Warum?"], source="en", target="de")
+
+
 def test_words_are_aligned_in_the_words_they_come_in(translator: Translator) -> None:
     sources = [["the", "small", "dog", "sleeps", "here", "."], ["why", "?"], []]
     targets = [["der", "kleine", "Hund", "schläft", "hier", "."], ["warum", "?"], ["nichts"]]

@@ -123,3 +123,8 @@ def test_int8_is_refused_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     with pytest.raises(ConfigError, match=f"int8 is not to be had {place}; choose bfloat16, float32 or auto"):
         choose_compute_type("int8", torch.device(device))
+
+
+def test_an_unknown_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match="compute_type is 'float16', wanted auto, int8, bfloat16, float32"):
+        choose_compute_type("float16", torch.device("cpu"))  # type: ignore[arg-type]
