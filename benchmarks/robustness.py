@@ -12,6 +12,7 @@ from pathlib import Path
 from sacrebleu.metrics.chrf import CHRF
 
 from training.robustness import assess, read_kinds
+from translator.errors import CarouselError
 from translator.inference import Translator
 
 KINDS = Path(__file__).parents[1] / "tests" / "robustness"
@@ -51,4 +52,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CarouselError as error:
+        raise SystemExit(str(error)) from None
