@@ -7,6 +7,8 @@ model learns to understand the careless and to write with care.
 Two dresses teach copying. What the vocabulary cannot spell (an emoji, a name in another script) is one unknown token;
 read where such a thing stands on both sides, the model learns to write that token where its translation belongs, and
 `translator.sentence` puts the source's characters there (Luong et al. 2015b, section 3.3).
+
+One dress leaves the text as it is and cuts it into other pieces; it is made where text becomes pieces.
 """
 
 import random
@@ -42,6 +44,7 @@ class AugmentationConfig:
         unfinished: Both sides without their final stop.
         foreign: A name that stands on both sides, on both in another script.
         decorated: Both sides with the same emoji.
+        resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
     """
 
     lower_case: float = 0.0
@@ -50,6 +53,7 @@ class AugmentationConfig:
     unfinished: float = 0.0
     foreign: float = 0.0
     decorated: float = 0.0
+    resegmented: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses shares that cannot be."""
@@ -69,7 +73,7 @@ class Variant(NamedTuple):
 
 
 def variants(config: AugmentationConfig) -> Iterator[Variant]:
-    """Yields the dresses that are worn at all; a change that returns its pair as it was does not apply to it."""
+    """Yields the dresses of text that are worn at all; a change that returns its pair as it was does not apply to it."""
     changes: dict[str, Change] = {
         "lower_case": lower_case,
         "unaccented": unaccented,

@@ -33,7 +33,7 @@ def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) ->
         CorpusError: The weights leave no example to read.
     """
     random = np.random.default_rng([seed, epoch])
-    chosen = random.permutation(_draw(dataset, random))
+    chosen = random.permutation(_draw(dataset, random, epoch))
     if not len(chosen):
         raise CorpusError("An epoch reads no example: raise the weight of a corpus, or give it more text.")
     # Sorted by target, then source length; the permutation before decides among equals.
@@ -44,10 +44,12 @@ def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) ->
     return [batches[n] for n in random.permutation(len(batches))]
 
 
-def _draw(dataset: Dataset, random: np.random.Generator) -> Examples:
+def _draw(dataset: Dataset, random: np.random.Generator, epoch: int) -> Examples:
     """Picks this epoch's examples: weight 2.3 reads a corpus twice and a random 0.3 of it once more."""
-    drawn = []
+    drawn = [np.empty(0, dtype=np.int64)]
     for start, corpus in zip(dataset.starts, dataset.corpora, strict=False):
+        if corpus.epochs and epoch >= corpus.epochs:
+            continue
         size, (whole, part) = len(corpus.sources), (int(corpus.weight), corpus.weight % 1)
         drawn += [start + np.arange(size)] * whole
         # Rounded up or down by chance, so that over the epochs a small part of a small corpus is read as well.

@@ -29,6 +29,8 @@ class CorpusConfig:
         target_file: Aligned with `source_file` line by line.
         weight: Times an epoch reads it; 0.5 reads a fresh random half each epoch.
         both_directions: Also learn target to source.
+        epochs: Only the first so many epochs read it; 0 is all. A direction that no corpus teaches to the end prepares
+            the others (Ding et al. 2021) and is not offered.
     """
 
     source: str
@@ -37,6 +39,7 @@ class CorpusConfig:
     target_file: Path
     weight: float = 1.0
     both_directions: bool = False
+    epochs: int = 0
 
     def __post_init__(self) -> None:
         """Refuses a corpus that is never read."""
@@ -44,6 +47,7 @@ class CorpusConfig:
             raise ConfigError(
                 f"weight is {self.weight}, wanted more than 0 and at most 1000; leave out what is not read."
             )
+        check_range(self, "epochs", least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +215,8 @@ class ExperimentConfig:
         """Refuses an experiment without text."""
         if not self.corpora:
             raise ConfigError("corpora is empty; give at least one [[corpora]] table.")
+        if not self.directions:
+            raise ConfigError("Every corpus ends after some epochs; leave epochs out of at least one.")
         for files in self.validation.sets:
             if (files.source, files.target) not in self.directions:
                 taught = ", ".join(f"{source} to {target}" for source, target in self.directions)
@@ -220,9 +226,11 @@ class ExperimentConfig:
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
-        """Every (source, target) the corpora teach, in their order, each once."""
+        """Every (source, target) the corpora teach to the end, in their order, each once."""
         seen: dict[tuple[str, str], None] = {}
         for corpus in self.corpora:
+            if corpus.epochs:
+                continue
             seen[corpus.source, corpus.target] = None
             if corpus.both_directions:
                 seen[corpus.target, corpus.source] = None
@@ -231,7 +239,7 @@ class ExperimentConfig:
     @property
     def languages(self) -> tuple[str, ...]:
         """Every language on either side, sorted."""
-        return tuple(sorted({language for direction in self.directions for language in direction}))
+        return tuple(sorted({code for corpus in self.corpora for code in (corpus.source, corpus.target)}))
 
 
 def load_config(path: Path) -> ExperimentConfig:

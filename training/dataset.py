@@ -5,7 +5,7 @@ A corpus learned in both directions is held once; language token and eos are put
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.augmentation import AugmentationConfig, Change, variants
 from training.corpus import ParallelText
+from training.resegmentation import Resegmenter
 from translator.batch import SequencePair, pair
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 Ids = NDArray[np.int32]
 PLAIN = AugmentationConfig()
+DRAWS = 8  # segmentations a sentence that are held when text is resegmented
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class DirectedCorpus:
         sources: Piece ids, without special tokens.
         targets: Aligned with `sources`.
         weight: Times an epoch reads them.
+        epochs: Only the first so many read them; 0 is all.
     """
 
     language_id: int
     sources: list[Ids]
     targets: list[Ids]
     weight: float = 1.0
+    epochs: int = 0
 
 
 class Dataset:
@@ -86,7 +90,7 @@ def build_dataset(
     Raises:
         CorpusError: Nothing is left.
     """
-    directed = []
+    directed: list[DirectedCorpus] = []
     for text in texts:
         corpus = _tokenised(text.pairs, tokenizer).within(max_tokens)
         if len(corpus.pairs) < len(text.pairs):
@@ -99,11 +103,13 @@ def build_dataset(
         config = text.config
         ways = [(config.target, corpus), (config.source, corpus.turned())][: 1 + config.both_directions]
         for language, pieces in ways:
-            language_id = tokenizer.language_id(language)
-            directed.append(DirectedCorpus(language_id, pieces.sources, pieces.targets, config.weight))
-            for share, change in variants(augmentation):
-                dressed = pieces.dressed(change, tokenizer).within(max_tokens)
-                directed.append(DirectedCorpus(language_id, dressed.sources, dressed.targets, config.weight * share))
+            for share, dressed in _dresses(pieces, augmentation, tokenizer):
+                _, sources, targets = dressed.within(max_tokens)
+                directed.append(
+                    DirectedCorpus(
+                        tokenizer.language_id(language), sources, targets, config.weight * share, config.epochs
+                    )
+                )
     dataset = Dataset(directed)
     weights = np.repeat([corpus.weight for corpus in directed], [len(corpus.sources) for corpus in directed])
     examples, tokens = weights.sum(), (weights * dataset.target_lengths).sum()
@@ -135,6 +141,11 @@ class _Pieces(NamedTuple):
             targets[place] = ids
         return _Pieces(pairs, _encoded([source for source, _ in pairs], tokenizer), targets)
 
+    def resegmented(self, resegmenter: Resegmenter, chance: random.Random) -> "_Pieces":
+        """All pairs, with a drawn segmentation of each source."""
+        sources = [np.array(resegmenter.draw(source, chance), dtype=np.int32) for source, _ in self.pairs]
+        return _Pieces(self.pairs, sources, self.targets)
+
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
         rows = [
@@ -145,6 +156,19 @@ class _Pieces(NamedTuple):
         return _Pieces(
             [pair for pair, _, _ in rows], [source for _, source, _ in rows], [target for *_, target in rows]
         )
+
+
+def _dresses(
+    plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer
+) -> Iterator[tuple[float, _Pieces]]:
+    """Yields the text as it is and in every dress, each with the times that an epoch reads it."""
+    yield 1.0, plain
+    for share, change in variants(augmentation):
+        yield share, plain.dressed(change, tokenizer)
+    if augmentation.resegmented:
+        resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
+        for _ in range(DRAWS):
+            yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:

@@ -170,25 +170,24 @@ class Tokenizer:
             start = written
         return Encoded(self.encode(text), spans)
 
-    def sample(self, text: str, *, alpha: float) -> list[int]:
-        """Return the ids of one randomly drawn segmentation, for training (subword regularisation).
+    def segmentations(self, text: str, count: int) -> list[tuple[list[int], float]]:
+        """Return the likeliest ways to cut a text, best first: ids as of `encode`, and their log-probability in nats.
 
         Args:
-            text: Normalised text.
-            alpha: For a unigram model the sharpness of the distribution (0 is uniform, 0.1 to 0.5 is usual, a
-                large one is `encode`); for a BPE model the rate at which merges are dropped (0 is `encode`,
-                0.1 is usual).
+            text: Normalised text; a word is usual, as the number of ways grows exponentially with the length.
+            count: At most so many; a BPE model knows only one way.
 
         Raises:
             InputError: The text holds a lone surrogate.
 
-        Source: Kudo 2018, "Subword regularization", section 3.3, over all segmentations (l = infinity); for
-        BPE, Provilkov et al. 2020, "BPE-dropout", section 3.
+        Source: Kudo 2018, "Subword regularization", sections 3.2 and 3.3.
         """
-        ids: list[int] = self._processor.encode(
-            _to_utf8(text), out_type=int, enable_sampling=True, nbest_size=-1, alpha=alpha
-        )
-        return ids
+        try:
+            ways: list[list[int]] = self._processor.nbest_encode(_to_utf8(text), nbest_size=count, out_type=int)
+        except RuntimeError:  # a model type that keeps no lattice
+            ways = []
+        ways = ways or [self.encode(text)]
+        return [(ids, sum(self._processor.get_score(index) for index in ids)) for ids in ways]
 
     def decode(self, ids: Sequence[int], *, unknown: Sequence[str] | None = None) -> Decoded:
         """Return the text of ids, with the span that each id became.

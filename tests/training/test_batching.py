@@ -138,3 +138,14 @@ def test_a_part_of_less_than_one_example_is_read_in_some_epochs() -> None:
 def test_weights_that_leave_nothing_to_read_are_refused() -> None:
     with pytest.raises(CorpusError, match="An epoch reads no example: raise the weight of a corpus"):
         plan(dataset_of(equally_long(1), weights=(1e-9,)))
+
+
+def test_a_corpus_is_read_in_its_first_epochs_only() -> None:
+    dataset = Dataset(
+        [
+            DirectedCorpus(4, filled([5] * 3), filled([5] * 3), epochs=2),
+            DirectedCorpus(5, filled([5] * 2), filled([5] * 2)),
+        ]
+    )
+    read = [set(times_read(dataset, epoch=epoch)) for epoch in range(4)]
+    assert read == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {3, 4}, {3, 4}]

@@ -74,6 +74,14 @@ def test_languages_and_directions_come_from_the_corpora(tmp_path: Path) -> None:
     assert config.languages == ("de", "en", "fr")
 
 
+def test_a_direction_of_the_first_epochs_alone_is_not_offered(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + SECOND_CORPUS + "epochs = 3\n")
+    assert config.directions == (("en", "de"),)
+    assert config.languages == ("de", "en", "fr")
+    with pytest.raises(ConfigError, match="Every corpus ends after some epochs; leave epochs out of at least one"):
+        load(tmp_path, MINIMAL.replace("target_file", "epochs = 3\ntarget_file", 1))
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
 def test_the_committed_experiments_are_valid(path: Path) -> None:
     assert load_config(path).name == path.stem
@@ -149,6 +157,7 @@ def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, old: str, new: str
         ("[training]", "[cleaning]\nmax_tokens = -1\n[training]", "max_tokens is -1, wanted at least 0."),
         ("[training]", "[decoding]\nbeam_size = 0\n[training]", "beam_size is 0, wanted "),
         ("target_file", "weight = 0.0\ntarget_file", "weight is 0.0, wanted more than 0 and at most 1000"),
+        ("target_file", "epochs = -1\ntarget_file", "epochs is -1, wanted at least 0."),
         ("every_steps = 5", "every_steps = 0", "every_steps is 0, wanted at least 1."),
         ("every_steps = 5", "every_steps = 5\npatience = -1", "patience is -1, wanted at least 0."),
     ],

@@ -12,18 +12,20 @@ from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningReport
 from training.config import CorpusConfig
 from training.corpus import ParallelText
-from training.dataset import Dataset, DirectedCorpus, build_dataset, source_ids
+from training.dataset import DRAWS, Dataset, DirectedCorpus, build_dataset, source_ids
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
 GERMAN, FRENCH = 4, 5
 
 
-def text_of(pairs: list[tuple[str, str]], *, both_directions: bool = False, weight: float = 1.0) -> ParallelText:
+def text_of(
+    pairs: list[tuple[str, str]], *, both_directions: bool = False, weight: float = 1.0, epochs: int = 0
+) -> ParallelText:
     files = Path("text.en"), Path("text.de")
     config = CorpusConfig(
         source="en", target="de", source_file=files[0], target_file=files[1],
-        both_directions=both_directions, weight=weight,
+        both_directions=both_directions, weight=weight, epochs=epochs,
     )  # fmt: skip
     return ParallelText(config, pairs, CleaningReport(read=len(pairs)))
 
@@ -92,6 +94,25 @@ def test_every_dress_is_a_corpus_that_is_read_in_its_share(tokenizer: Tokenizer)
     for corpus, (_, read, _) in zip(corpora, expected, strict=True):
         assert [ids.tolist() for ids in corpus.sources] == [tokenizer.encode(source) for source, _ in read]
         assert [ids.tolist() for ids in corpus.targets] == [tokenizer.encode(target) for _, target in read]
+
+
+def test_sources_are_read_in_other_pieces_in_their_share(tokenizer: Tokenizer) -> None:
+    pairs = [("the cat sat", "cat the"), ("a dog", "dog runs")]
+    augmentation = AugmentationConfig(resegmented=0.5)
+    text = text_of(pairs, both_directions=True, weight=2.0, epochs=3)
+    corpora = build_dataset([text], tokenizer, max_tokens=0, augmentation=augmentation).corpora
+    again = build_dataset([text], tokenizer, max_tokens=0, augmentation=augmentation).corpora
+    assert len(corpora) == 2 * (1 + DRAWS)
+    assert {corpus.epochs for corpus in corpora} == {3}
+    for way, start in ((0, 0), (1, 1 + DRAWS)):
+        plain, *drawn = corpora[start : start + 1 + DRAWS]
+        assert sum(corpus.weight for corpus in drawn) == 0.5 * plain.weight == 1.0
+        for corpus in drawn:
+            assert [tokenizer.decode(ids.tolist()).text for ids in corpus.sources] == [pair[way] for pair in pairs]
+            assert corpus.targets == plain.targets
+        assert len({tuple(corpus.sources[0].tolist()) for corpus in drawn}) > 1
+    for one, other in zip(corpora, again, strict=True):
+        assert [ids.tolist() for ids in one.sources] == [ids.tolist() for ids in other.sources]
 
 
 def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:

@@ -67,14 +67,19 @@ def test_any_ids_give_tidy_text_and_spans_that_tile_it(tokenizer: Tokenizer, ids
     assert "".join(text[start:end] for start, end in spans) == text
 
 
-@given(NORMALISED, st.sampled_from([0.1, 0.5]))
-def test_a_sampled_segmentation_is_the_same_text(tokenizer: Tokenizer, text: str, alpha: float) -> None:
-    assert tokenizer.decode(tokenizer.sample(text, alpha=alpha)).text == text
-
-
-def test_sampling_varies(tokenizer: Tokenizer) -> None:
-    drawn = {tuple(tokenizer.sample("the cat sat, and sat", alpha=0.2)) for _ in range(100)}
-    assert len(drawn) > 1
+@given(NORMALISED, st.integers(1, 9))
+def test_every_segmentation_is_the_same_text_and_the_first_is_the_usual_one(
+    tokenizer: Tokenizer, text: str, count: int
+) -> None:
+    ways = tokenizer.segmentations(text, count)
+    assert ways[0][0] == tokenizer.encode(text)
+    assert 1 <= len(ways) <= count
+    assert len({tuple(ids) for ids, _ in ways}) == len(ways)
+    assert {tokenizer.decode(ids, unknown=[""] * len(ids)).text for ids, _ in ways} == {
+        tokenizer.decode(ways[0][0], unknown=[""] * len(ways[0][0])).text
+    }
+    scores = [score for _, score in ways]
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("symbol", ["<2de>", "<s>", "</s>", "<pad>", "<unk>", "a <2en> b"])
@@ -176,7 +181,7 @@ def test_input_that_cannot_be_taken_is_explained(tokenizer: Tokenizer) -> None:
     with pytest.raises(InputError, match="lone surrogate"):
         tokenizer.encode_with_spans("a\ud800")
     with pytest.raises(InputError, match="lone surrogate"):
-        tokenizer.sample("a\ud800", alpha=0.1)
+        tokenizer.segmentations("a\ud800", 2)
     with pytest.raises(InputError, match="Id 60 is not in the vocabulary; give 0 to 59"):
         tokenizer.decode([60])
     with pytest.raises(InputError, match="1 replacements came for 2 ids"):
