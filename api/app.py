@@ -86,7 +86,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CheckpointError: The model cannot be loaded.
-        SystemExit: The address cannot be listened on.
+        ConfigError: The address cannot be listened on.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _exit)

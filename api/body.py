@@ -69,11 +69,12 @@ def parse_urlencoded(body: bytes) -> list[tuple[str, str]]:
     """Returns the fields of a form in order; text that is UTF-8 without being percent-encoded is read too.
 
     Raises:
-        InvalidRequestError: There are more than `MAX_FIELDS`.
+        InvalidRequestError: It is not UTF-8, or there are more than `MAX_FIELDS`.
     """
-    text = body.decode("utf-8", "replace")
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError:
+        raise InvalidRequestError("Invalid request: the form is not UTF-8 text; send it encoded as UTF-8") from None
     except ValueError:
         raise InvalidRequestError(f"Too many fields. Maximum number of fields is {MAX_FIELDS}.") from None
 

@@ -12,6 +12,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from api.languages import Languages
 from api.settings import Settings
+from translator.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +21,10 @@ def run(app: FastAPI, settings: Settings) -> None:
     """Serves `app` until SIGTERM or Ctrl+C; what is in flight has `settings.shutdown_seconds` to finish.
 
     Raises:
-        SystemExit: The address cannot be listened on (the log says why), or the application did not start.
+        ConfigError: The address cannot be listened on.
+        SystemExit: The application did not start.
     """
+    sockets = _bound(settings.host, settings.port)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -32,7 +35,7 @@ def run(app: FastAPI, settings: Settings) -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        AnnouncingServer(config, app).run()
+        AnnouncingServer(config, app).run(sockets=sockets)
 
 
 class AnnouncingServer(uvicorn.Server):
@@ -54,6 +57,28 @@ class AnnouncingServer(uvicorn.Server):
                 address,
                 curl_line(address, self._app.state.languages),
             )
+
+
+def _bound(host: str, port: int) -> list[socket.socket]:
+    """Returns a socket for each address that `host` stands for, as uvicorn makes them, but refuses in a sentence."""
+    bound: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            bound.append(socket.socket(family, kind, protocol))
+            bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound[-1].bind(address)
+    except (OSError, OverflowError) as error:
+        for each in bound:
+            each.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"{host or 'every address'}, port {port} cannot be listened on: {reason.lower()}; choose another with "
+            "--port and --host, or CAROUSEL_PORT and CAROUSEL_HOST."
+        ) from None
+    return bound
 
 
 def curl_line(address: str, languages: Languages) -> str:

@@ -1,5 +1,9 @@
 """Ten everyday sentences each way through the default model, for a person to judge: `make demo`."""
 
+import os
+import sys
+
+from translator.errors import CarouselError
 from translator.inference import Translator
 
 ENGLISH = (
@@ -40,4 +44,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CarouselError as error:
+        raise SystemExit(str(error)) from None
+    except BrokenPipeError:  # the reader has seen enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

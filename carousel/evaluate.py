@@ -106,7 +106,9 @@ def evaluate(
 def _test_set(files: Sequence[Path], name: str | None, source: str, target: str) -> "TestSet":
     from training.evaluation import named_test_set, read_test_set
 
-    if name is not None and not files:
+    if name is not None and files:
+        raise InputError("Both files and --test-set were given: give one or the other; --name only names the report.")
+    if name is not None:
         return named_test_set(name, source=source, target=target)
     if name is None and len(files) >= 2:
         return read_test_set(files[0], files[1:], source=source, target=target)

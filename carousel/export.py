@@ -23,16 +23,21 @@ Examples:
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="What training wrote, such as runs/mine/best.")
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="What training wrote, such as runs/mine/best, or a built-in model."),
     ],
     destination: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Where to put the small checkpoint; replaced if it is one.")
     ],
     *,
     weights: Annotated[
-        Literal["float32", "bfloat16", "int8"],
-        typer.Option(metavar="TYPE", help="bfloat16 halves a float32 checkpoint, int8 quarters it."),
-    ] = "bfloat16",
+        Literal["float32", "bfloat16", "int8"] | None,
+        typer.Option(
+            metavar="TYPE",
+            help="bfloat16 halves a float32 checkpoint, int8 quarters it; without this, bfloat16, and int8 for one "
+            "that is int8 already.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name for the model.")] = None,
     scores: Annotated[
         list[Path] | None,
@@ -47,11 +52,15 @@ def export(
     The options of the search become what the checkpoint recommends to all who use it.
     """
     from training.export import export as write_export
+    from translator.catalogue import find_checkpoint
     from translator.checkpoint import read_manifest
 
-    _check_destination(destination)
+    checkpoint = find_checkpoint(checkpoint)
+    _check_destination(destination, checkpoint)
+    found = read_manifest(checkpoint)
+    weights = weights or ("int8" if found.stored_type == "int8" else "bfloat16")
     decoding = decoding_options(
-        read_manifest(checkpoint).decoding,
+        found.decoding,
         beam_size=beam_size,
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
@@ -68,8 +77,10 @@ def export(
     typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")
 
 
-def _check_destination(path: Path) -> None:
-    """Refuse to replace what is no checkpoint: the destination is replaced as a whole."""
+def _check_destination(path: Path, source: Path) -> None:
+    """Refuse to replace what is no checkpoint, or the source: the destination is replaced as a whole."""
+    if path.resolve() == source.resolve():
+        raise InputError(f"{path} is the checkpoint itself, which a smaller one would replace: name another folder.")
     if path.exists() and not (path / "manifest.json").is_file() and not _is_empty_folder(path):
         raise InputError(f"{path} is there and is no checkpoint: name a new folder, or one that may be replaced.")
 

@@ -33,7 +33,8 @@ def train(
     with progress_log():
         progress = run_experiment(config, resume=resume)
     if is_leader():
+        best = f"best BLEU on held-out text {progress.best_bleu:.2f}, at step {progress.best_step}"
         typer.echo(
             f"{progress.step} steps in {progress.seconds / 60:.0f} minutes; "
-            f"best BLEU on held-out text {progress.best_bleu:.2f}, at step {progress.best_step}."
+            f"{best if progress.best_step else 'not validated yet, so there is no checkpoint to use'}."
         )

@@ -106,6 +106,9 @@ def _batches(texts: Sequence[str], files: Sequence[Path]) -> tuple[Iterable[Sequ
     if not texts and files == [STDIN] and sys.stdin.isatty():
         typer.echo("Type text, one line at a time; Ctrl-D ends.", err=True)
         return ([line] for line in typed_lines()), None
+    for file in files:
+        if not texts and " " in str(file) and not file.exists():
+            raise InputError(f"There is no file {str(file)!r}: if that is the text, put --text before it.")
     lines = list(texts) or [line for file in files for line in read_lines(file)]
     return _lots(lines), len(lines)
 

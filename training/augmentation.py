@@ -57,7 +57,7 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         """Refuses shares that cannot be."""
-        check_range(self, *(entry.name for entry in fields(self)), least=0, below=1000)
+        check_range(self, *(entry.name for entry in fields(self)), least=0, most=1)
 
 
 class Variant(NamedTuple):
@@ -73,7 +73,7 @@ class Variant(NamedTuple):
 
 
 def variants(config: AugmentationConfig) -> Iterator[Variant]:
-    """Yields the dresses of text that are worn at all; a change that returns its pair as it was does not apply to it."""
+    """Yields the dresses of text that are worn; a change that returns its pair as it was does not apply to it."""
     changes: dict[str, Change] = {
         "lower_case": lower_case,
         "unaccented": unaccented,

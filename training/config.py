@@ -67,7 +67,7 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         """Refuses a vocabulary that cannot be."""
         check_range(self, "vocab_size", least=8, below=1_000_000)
-        check_range(self, "character_coverage", least=0.5, below=1.0000001)
+        check_range(self, "character_coverage", least=0.5, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -158,9 +158,7 @@ class _Pieces(NamedTuple):
         )
 
 
-def _dresses(
-    plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer
-) -> Iterator[tuple[float, _Pieces]]:
+def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer) -> Iterator[tuple[float, _Pieces]]:
     """Yields the text as it is and in every dress, each with the times that an epoch reads it."""
     yield 1.0, plain
     for share, change in variants(augmentation):

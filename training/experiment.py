@@ -16,6 +16,7 @@ from training.start import Start, find_start
 from training.state import Progress
 from training.trainer import Trainer
 from training.validation import HeldOut, load_held_out
+from translator.catalogue import find_checkpoint
 from translator.checkpoint import Manifest
 from translator.errors import CheckpointError
 from translator.folders import settle
@@ -45,6 +46,8 @@ def train(config_path: Path, *, resume: bool = False) -> Progress:
             )
         if resume and not started:
             raise CheckpointError(f"There is no run in {config.output} to go on with; start it without --resume.")
+        if config.start_from is not None:
+            find_checkpoint(config.start_from)  # before the corpora are read, which takes its time
         config.output.mkdir(parents=True, exist_ok=True)
         trainer = prepare(config, company)
         if resume:
@@ -98,6 +101,7 @@ def _recipe(config: ExperimentConfig, texts: list[ParallelText], start: Start) -
             "target": text.config.target,
             "both_directions": text.config.both_directions,
             "weight": text.config.weight,
+            "epochs": text.config.epochs,
             "cleaning": str(text.report),
         }
         for text in texts

@@ -38,7 +38,8 @@ def _training(manifest: Manifest) -> list[str]:
     corpora = manifest.training.get("corpora", [])
     rows = [
         f"- {' and '.join(corpus['files'])} ({corpus['source']} to {corpus['target']}"
-        f"{', both directions' if corpus['both_directions'] else ''}): {corpus['cleaning']}."
+        f"{', both directions' if corpus['both_directions'] else ''}"
+        f"{', at first only' if corpus.get('epochs') else ''}): {corpus['cleaning']}."
         for corpus in corpora
     ]
     if origin := manifest.training.get("started_from"):

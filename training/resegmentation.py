@@ -1,9 +1,9 @@
 """Text cut into other pieces than the likeliest, drawn by chance: subword regularisation.
 
-A small corpus shows each word in one spelling only, and a rare one hardly at all. Read in other pieces now and then, its
-parts are learned as well. The draws are ours, from a generator that is given, because SentencePiece's own differ from
-process to process whatever the seed, and a resumed run must equal one that was never interrupted. A piece never reaches
-over a space, so a sentence's segmentations are those of its words, each drawn for itself.
+A small corpus shows each word in one spelling only, and a rare one hardly at all. Read in other pieces now and then,
+its parts are learned as well. The draws are ours, from a generator that is given, because SentencePiece's own differ
+from process to process whatever the seed, and a resumed run must equal one that was never interrupted. A piece never
+reaches over a space, so a sentence's segmentations are those of its words, each drawn for itself.
 
 Source: Kudo 2018, "Subword regularization", section 3.3 (l best segmentations, sharpness alpha).
 """

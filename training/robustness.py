@@ -16,11 +16,9 @@ from training.corpus import read_lines
 from translator.casing import raised
 from translator.errors import CorpusError
 from translator.inference import Translator
-from translator.text import words
+from translator.repetition import has_loop
 
 CLEAN, TYPED = "clean", "typos"
-LOOP_LENGTH, LOOP_TIMES = 4, 3
-"""A loop is a stretch of at most so many words that stands at least so many times in a row."""
 
 
 class Line(NamedTuple):
@@ -87,29 +85,6 @@ def assess(translator: Translator, kinds: dict[str, list[Line]], *, source: str,
         loops = sum(has_loop(text, line.source) for text, line in zip(found, members, strict=True))
         reports.append(KindReport(kind, len(members), chrf, loops, sum(not text.strip() for text in found), found))
     return reports
-
-
-def has_loop(text: str, source: str) -> bool:
-    """Whether `text` says something three times or more in a row, and more often than `source` repeats anything.
-
-    Example:
-        >>> has_loop("Salat Salat Salat", "salad"), has_loop("Nein, nein, nein!", "No, no, no!")
-        (True, False)
-    """
-    times = most_repeats(text)
-    return times >= LOOP_TIMES and times > most_repeats(source)
-
-
-def most_repeats(text: str) -> int:
-    """Counts how many times in a row the same one to four words stand in a text, at most; 1 is no repetition."""
-    tokens = [text[start:end].lower() for start, end in words(text) if text[start].isalnum()]
-    most = min(1, len(tokens))
-    for length in range(1, LOOP_LENGTH + 1):
-        run = 0
-        for place in range(length, len(tokens)):
-            run = run + 1 if tokens[place] == tokens[place - length] else 0
-            most = max(most, 1 + run // length)
-    return most
 
 
 def _dressed(clean: Sequence[Line]) -> dict[str, list[Line]]:

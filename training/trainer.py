@@ -108,6 +108,7 @@ class Trainer:
                 self.optimizer.state[parameter] = dict(state.moments[name])
         if self.workers.leads:
             restore_random(state.random)
+        logger.info("going on from step %d of %d", self.progress.step, self.options.max_steps)
 
     def run(self) -> Progress:
         """Trains to the end, to the loss of patience, or to the first SIGINT or SIGTERM, which saves and returns."""

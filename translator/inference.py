@@ -16,7 +16,7 @@ from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.document import Document
 from translator.engine import DecodingEngine
-from translator.errors import InputError, LanguageError
+from translator.errors import ConfigError, InputError, LanguageError
 from translator.forced_decoding import score_all
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
 from translator.scoring import Hypothesis
@@ -66,12 +66,18 @@ class Translator:
 
         Raises:
             CheckpointError: There is no such checkpoint, or it cannot be trusted.
-            ConfigError: The device cannot compute so.
+            ConfigError: There is no such device, or it cannot compute so, or threads is no count.
         """
         if threads is not None:
+            if threads < 1:
+                raise ConfigError(f"threads is {threads}, wanted at least 1, or None to leave them as they are.")
             torch.set_num_threads(threads)
         checkpoint = load_checkpoint(find_checkpoint(path_or_name))
-        return cls(checkpoint._replace(model=checkpoint.model.to(device)), compute_type=compute_type)
+        try:
+            model = checkpoint.model.to(device)
+        except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines
+            raise ConfigError(f"device {device!r} is not to be had here ({str(error).splitlines()[0]}).") from None
+        return cls(checkpoint._replace(model=model), compute_type=compute_type)
 
     @property
     def name(self) -> str:
@@ -194,6 +200,9 @@ class Translator:
         Returns:
             For each pair the record that `translate` gives, as if the model had written the target itself: its score by
             the checkpoint's length penalty, its tokens and its alignment, with offsets into the texts as they came.
+
+        A target in capitals, of a source in capitals, is judged in small letters: nouns that German writes with a
+        capital count as slips then.
 
         Raises:
             InputError: The two differ in number.

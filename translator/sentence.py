@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
+from translator.repetition import has_loop
 from translator.scoring import Hypothesis
 from translator.text import normalise, words
 from translator.tokenizer import Tokenizer
@@ -178,6 +179,8 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
     found = []
     if not hypothesis.finished:
         found.append(f"The translation of {_shown(sentence.text)} was cut at the maximum length.")
+    if has_loop(text, sentence.text):
+        found.append(f"The translation of {_shown(sentence.text)} repeats itself where the text does not.")
     found += [
         f"{_shown(stretch)} is not in the model's alphabet and is missing from the translation."
         for stretch, times in Counter(filter(None, sentence.unknown)).items()

@@ -20,6 +20,7 @@ STATION = {"q": "Where is the train station?", "source": "en", "target": "de"}
 STATION_DE = {"translatedText": "<de>Where is the train station?"}
 JSON_TEXT = json.dumps(STATION)
 FORM = "application/x-www-form-urlencoded"
+NOT_UTF8 = "Invalid request: the form is not UTF-8 text; send it encoded as UTF-8"
 WRONG_COUNTS: tuple[object, ...] = (None, False, True, [], {}, 0.5)
 
 
@@ -195,6 +196,8 @@ async def test_refusals_say_what_is_wrong(service: Service, body: object, senten
         pytest.param(
             b"a=1&" * 1001, FORM, "Too many fields. Maximum number of fields is 1000.", id="a form of a thousand fields"
         ),
+        pytest.param(b"q=Gr\xfc\xdfe&source=de&target=en", FORM, NOT_UTF8, id="a form in Latin-1"),
+        pytest.param(b"q=Gr%FC%DFe&source=de&target=en", FORM, NOT_UTF8, id="a form in Latin-1, encoded"),
         pytest.param(b"q=a", "multipart/form-data", "Missing boundary in multipart.", id="multipart, no boundary"),
     ],
 )

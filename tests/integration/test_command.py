@@ -264,6 +264,22 @@ def test_what_was_measured_goes_into_the_checkpoint_that_is_exported(
     assert {score.test_set for score in manifest.scores} == {"dev", "held out"}
     assert translate(small, "--text", "a dog")[0] == 0
     assert carousel("export", model, small)[0] == 0  # a checkpoint may be replaced
+    assert read_manifest(small).stored_type == "bfloat16"
+
+
+def test_an_export_is_no_larger_than_what_it_came_from(model: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert carousel("export", model, first, "--weights", "int8")[0] == 0
+    assert carousel("export", first, second)[0] == 0
+    assert read_manifest(second).stored_type == "int8"
+
+
+def test_an_export_does_not_replace_its_source(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(model)
+    code, _, complaint = carousel("export", model, tmp_path / "link")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "is the checkpoint itself, which a smaller one would replace: name another folder" in complaint
+    assert read_manifest(model).stored_type == "float32"
 
 
 def test_export_replaces_only_a_checkpoint(model: Path, tmp_path: Path) -> None:
@@ -282,6 +298,7 @@ def test_export_replaces_only_a_checkpoint(model: Path, tmp_path: Path) -> None:
         pytest.param(["none.en", "none.de"], "There is no file none.en", id="no such file"),
         pytest.param(["text.en", "text.de", "--compare", "one"], "one has 1 lines, the test set 3", id="short rival"),
         pytest.param(["text.en", "one"], "differ in length (3 and 1 lines)", id="short reference"),
+        pytest.param(["text.en", "text.de", "--test-set", "x"], "Both files and --test-set were given", id="both"),
         pytest.param(["--test-set", "nothing20"], "sacreBLEU knows no test set 'nothing20'", id="unknown test set"),
     ],
 )

@@ -266,6 +266,6 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
 def test_a_port_in_use_is_said() -> None:
     with slow_server("0") as server:
         port = str(server.client.base_url.port)
-        refusal = pytest.raises(pytest.fail.Exception, match="address already in use")
+        refusal = pytest.raises(pytest.fail.Exception, match="cannot be listened on: address already in use")
         with refusal, slow_server("0", CAROUSEL_PORT=port):
             pytest.fail("a second server on the same port")

@@ -127,6 +127,7 @@ def test_only_what_has_a_share_is_worn() -> None:
     assert list(variants(AugmentationConfig(unaccented=0.2))) == [(0.2, unaccented)]
 
 
-def test_a_share_below_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match=re.escape("misspelled is -0.1, wanted at least 0")):
-        AugmentationConfig(misspelled=-0.1)
+@pytest.mark.parametrize("share", [-0.1, 20.0])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"misspelled is {share}, wanted at least 0 and at most 1.")):
+        AugmentationConfig(misspelled=share)

@@ -96,6 +96,7 @@ def test_the_committed_experiments_are_valid(path: Path) -> None:
             "target_file", "both_direction = true\ntarget_file", "corpora[0].both_direction",
             "corpora[0].both_directions", id="of a table in an array",
         ),
+        pytest.param("[training]", "[training]\nweight = 1", "training.weight", "corpora.weight", id="elsewhere"),
         pytest.param("{ source", "{ sorce", "validation.sets[0].sorce", "validation.sets[0].source", id="inline"),
     ],
 )  # fmt: skip

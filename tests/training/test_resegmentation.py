@@ -14,7 +14,7 @@ from translator.tokenizer import Tokenizer
 LINES = ["the cat sat on the mat", "a dog ran to the cat", "the dog sat and the cat ran"] * 20
 
 
-@given(st.lists(st.sampled_from("the cat sat dog xyz".split()), max_size=8).map(" ".join), st.integers())
+@given(st.lists(st.sampled_from(["the", "cat", "sat", "dog", "xyz"]), max_size=8).map(" ".join), st.integers())
 def test_a_draw_is_the_same_text_and_the_same_again(tokenizer: Tokenizer, text: str, seed: int) -> None:
     one, other = (Resegmenter(tokenizer).draw(text, random.Random(seed)) for _ in range(2))
     assert one == other

@@ -1,10 +1,10 @@
-"""The kinds of untidy text: every line is read, dressed as told, and repetition is told from a loop."""
+"""The kinds of untidy text: every line is read, and dressed as told."""
 
 from pathlib import Path
 
 import pytest
 
-from training.robustness import has_loop, most_repeats, read_kinds
+from training.robustness import read_kinds
 from translator.errors import CorpusError
 
 FOLDER = Path(__file__).parents[1] / "robustness"
@@ -77,26 +77,3 @@ def test_a_dress_that_changes_nothing_is_not_counted(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path, tables: dict[str, str], sentence: str) -> None:
     with pytest.raises(CorpusError, match=sentence):
         read_kinds(write(tmp_path, **tables), source="en", target="de")
-
-
-@pytest.mark.parametrize(
-    ("text", "times"),
-    [
-        ("", 0),
-        ("Salat", 1),
-        ("Salat Tomate Salat", 1),
-        ("Nein, nein, nein!", 3),
-        ("so gut, so gut", 2),
-        ("der Mann und der Mann und der Mann und das Haus", 3),
-        ("eins zwei drei vier eins zwei drei vier", 2),
-        ("er lief und lief und lief", 2),
-    ],
-)
-def test_repeats_are_counted_for_stretches_of_words(text: str, times: int) -> None:
-    assert most_repeats(text) == times
-
-
-def test_a_loop_repeats_more_than_its_source() -> None:
-    assert has_loop("Salat Salat Salat Salat", "salad salad salad")
-    assert not has_loop("Salat Salat Salat", "salad salad salad")
-    assert not has_loop("sehr sehr kalt", "very cold")

@@ -114,3 +114,4 @@ def test_a_language_the_checkpoint_does_not_know_is_refused(folder: Path) -> Non
 def test_a_checkpoint_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(CheckpointError, match=r"There is no checkpoint '.*nowhere/best'"):
         train(write_run(folder, name="lost", start_from="nowhere/best"))
+    assert not (folder / "lost").exists()

@@ -13,7 +13,7 @@ from tests.translator.conftest import COMPUTE_TYPES
 from translator.checkpoint import Checkpoint
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
-from translator.errors import CancelledError, CheckpointError, InputError, LanguageError
+from translator.errors import CancelledError, CheckpointError, ConfigError, InputError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.products import ComputeType, choose_compute_type
 from translator.scoring import Hypothesis
@@ -46,6 +46,14 @@ def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_what_no_machine_has_is_refused(checkpoint_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="threads is 0, wanted at least 1"):
+        Translator.load(checkpoint_folder, threads=0)
+    for device in ("cuda:99", "abacus"):
+        with pytest.raises(ConfigError, match=f"device '{device}' is not to be had here"):
+            Translator.load(checkpoint_folder, device=device)
 
 
 @pytest.mark.parametrize("compute_type", COMPUTE_TYPES)

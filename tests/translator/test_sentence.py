@@ -141,6 +141,14 @@ def test_a_translation_that_was_cut_is_said_to_be(tokenizer: Tokenizer, text: st
     assert written.warnings == (f"The translation of {shown} was cut at the maximum length.",)
 
 
+def test_a_translation_that_goes_round_in_circles_is_said_to(tokenizer: Tokenizer) -> None:
+    source = read(tokenizer, "the cat")
+    round_it_goes = read(tokenizer, "the dog the dog the dog the dog")
+    looks = torch.ones(len(round_it_goes.ids) - 1, len(source.ids)) / len(source.ids)
+    written = write_sentence(source, answer(tokenizer, round_it_goes, looks=looks), tokenizer=tokenizer)
+    assert written.warnings == ("The translation of 'the cat' repeats itself where the text does not.",)
+
+
 def test_shouting_is_read_calmly_and_answered_in_capitals(tokenizer: Tokenizer) -> None:
     text = "THE  DOG EATS"
     sentence, calm = read(tokenizer, text, 3), read(tokenizer, "The dog eats", 3)

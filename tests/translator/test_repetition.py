@@ -1,0 +1,28 @@
+"""Repetition is counted, and told from a loop."""
+
+import pytest
+
+from translator.repetition import has_loop, most_repeats
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("", 0),
+        ("Salat", 1),
+        ("Salat Tomate Salat", 1),
+        ("Nein, nein, nein!", 3),
+        ("so gut, so gut", 2),
+        ("der Mann und der Mann und der Mann und das Haus", 3),
+        ("eins zwei drei vier eins zwei drei vier", 2),
+        ("er lief und lief und lief", 2),
+    ],
+)
+def test_repeats_are_counted_for_stretches_of_words(text: str, times: int) -> None:
+    assert most_repeats(text) == times
+
+
+def test_a_loop_repeats_more_than_its_source() -> None:
+    assert has_loop("Salat Salat Salat Salat", "salad salad salad")
+    assert not has_loop("Salat Salat Salat", "salad salad salad")
+    assert not has_loop("sehr sehr kalt", "very cold")
