@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carousel import __version__, align, evaluate, export, models, serve, train, translate
+from carousel import __version__, align, calibrate, evaluate, export, models, serve, train, translate
 from carousel.failures import SentenceOnFailure
 
 app = typer.Typer(
@@ -45,4 +45,5 @@ app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("align", epilog=align.EXAMPLES)(align.align)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate)
 app.command("export", epilog=export.EXAMPLES)(export.export)

@@ -12,6 +12,7 @@ from translator.errors import InputError
 
 if TYPE_CHECKING:
     from translator.checkpoint import Score
+    from translator.confidence import Calibration
 
 EXAMPLES = """\b
 Examples:
@@ -43,6 +44,14 @@ def export(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Reports of carousel evaluate --json, for the card; may be repeated."),
     ] = None,
+    calibrations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--calibration",
+            metavar="FILE",
+            help="Reports of carousel calibrate --json; may be repeated, once a direction.",
+        ),
+    ] = None,
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
@@ -72,6 +81,7 @@ def export(
         name=name,
         decoding=decoding,
         scores=[score for report in scores or [] for score in _scores(report)],
+        calibrations=[_calibration(report) for report in calibrations or []],
     )
     size = sum(file.stat().st_size for file in destination.iterdir())
     typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")
@@ -101,3 +111,13 @@ def _scores(report: Path) -> list["Score"]:
         ]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{report} is no report: wanted what carousel evaluate --json prints.") from None
+
+
+def _calibration(report: Path) -> "Calibration":
+    from translator.confidence import Calibration, Evidence
+
+    try:
+        table = json.loads("\n".join(read_lines(report)))["calibration"]
+        return Calibration(**table | {"weights": Evidence(*map(float, table["weights"]))})
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{report} is no calibration: wanted what carousel calibrate --json prints.") from None

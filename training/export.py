@@ -6,6 +6,7 @@ from pathlib import Path
 
 from training.model_card import model_card
 from translator.checkpoint import Checkpoint, Manifest, Score, load_checkpoint, save_checkpoint
+from translator.confidence import Calibration
 from translator.config import DecodingOptions
 from translator.weights import StoredType
 
@@ -18,6 +19,7 @@ def export(
     name: str | None = None,
     decoding: DecodingOptions | None = None,
     scores: Sequence[Score] = (),
+    calibrations: Sequence[Calibration] = (),
 ) -> Manifest:
     """Writes the inference checkpoint.
 
@@ -28,6 +30,7 @@ def export(
         name: Another name; None keeps the one it has.
         decoding: Options chosen on held-out text; None keeps those it has.
         scores: To be told in manifest and model card; they replace those of the same test set, direction and metric.
+        calibrations: Of the confidence; they replace those of the same direction.
 
     Returns:
         The manifest as written.
@@ -37,12 +40,14 @@ def export(
     """
     manifest, model, tokenizer = load_checkpoint(source)
     told = {(score.test_set, score.source, score.target, score.metric): score for score in (*manifest.scores, *scores)}
+    curves = {(curve.source, curve.target): curve for curve in (*manifest.calibrations, *calibrations)}
     manifest = replace(
         manifest,
         name=name or manifest.name,
         decoding=decoding or manifest.decoding,
         stored_type=stored_type,
         scores=tuple(told.values()),
+        calibrations=tuple(curves.values()),
     )
     save_checkpoint(destination, Checkpoint(manifest, model, tokenizer), card=model_card(manifest))
     return manifest

@@ -25,6 +25,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         *_training(manifest),
         *_scores(manifest),
+        *_calibrations(manifest),
         *_credits(manifest),
         "## Limits",
         "",
@@ -60,6 +61,21 @@ def _scores(manifest: Manifest) -> list[str]:
     ]
     head = ["| test set | direction | metric | score | signature |", "|---|---|---|---|---|"]
     return ["## Scores", "", *head, *rows, ""]
+
+
+def _calibrations(manifest: Manifest) -> list[str]:
+    if not manifest.calibrations:
+        return []
+    rows = [
+        f"| {curve.source} to {curve.target} | {curve.test_set}, {curve.sentences:,} | {curve.right:g} "
+        f"| {curve.expected_calibration_error:.3f} |"
+        for curve in manifest.calibrations
+    ]
+    head = [
+        "| direction | measured on, sentences | right from chrF | expected calibration error |",
+        "|---|---|---|---|",
+    ]
+    return ["## Confidence", "", *head, *rows, ""]
 
 
 def _credits(manifest: Manifest) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions, ModelConfig
 from translator.errors import CheckpointError, ConfigError
 from translator.folders import readable, replace_folder
@@ -69,6 +70,7 @@ class Manifest:
         stored_type: How the weights lie in the file.
         training: Recipe and data, free in form.
         scores: Measured figures.
+        calibrations: How sure its translations are, a record a direction.
         licence: Of the weights.
         credits: Of the data.
         weights_sha256: Hash of the weights file; filled in when saved.
@@ -85,6 +87,7 @@ class Manifest:
     stored_type: StoredType = "float32"
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
     licence: str = "unspecified"
     credits: tuple[str, ...] = ()
     weights_sha256: str = ""
@@ -97,6 +100,11 @@ class Manifest:
         """Pieces of the longest sentence the model was taught; longer ones are better cut."""
         limit = dict(self.training.get("cleaning", {})).get("max_tokens")
         return int(limit) if limit else DEFAULT_MAX_SOURCE_TOKENS
+
+    def calibration(self, source: str, target: str) -> Calibration | None:
+        """Returns that of one direction, if it was ever fitted."""
+        found = (each for each in self.calibrations if (each.source, each.target) == (source, target))
+        return next(found, None)
 
 
 class Checkpoint(NamedTuple):
@@ -200,6 +208,10 @@ def _manifest(table: dict[str, Any]) -> Manifest:
     values["model"] = ModelConfig(**table["model"])
     values["decoding"] = DecodingOptions(**table["decoding"])
     values["scores"] = tuple(Score(**score) for score in table["scores"])
+    values["calibrations"] = tuple(
+        Calibration(**each | {"weights": Evidence(*map(float, each["weights"]))})
+        for each in table.get("calibrations", [])  # a manifest from before there were any
+    )
     values["directions"] = tuple((source, target) for source, target in table["directions"])
     for key in ("languages", "credits"):
         values[key] = tuple(table[key])

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from translator.alignment import AlignedWords
+from translator.confidence import Calibration
 from translator.scoring import Hypothesis
 from translator.segmentation import Segment, segments
 from translator.sentence import SourceSentence, TargetSentence, read_sentence, write_sentence
 from translator.tokenizer import Tokenizer
-from translator.translation import TokenScore, Translation, TranslationRequest
+from translator.translation import SentenceScore, TokenScore, Translation, TranslationRequest
 
 SPECIAL_TOKENS = 2  # the language token and eos of every source
 
@@ -32,11 +33,20 @@ class Document:
         request: Text and direction.
         tokenizer: Of the model.
         max_source_tokens: Pieces of the longest sentence the model was taught.
+        calibration: Of the direction; None for a model without.
     """
 
-    def __init__(self, request: TranslationRequest, *, tokenizer: Tokenizer, max_source_tokens: int) -> None:
+    def __init__(
+        self,
+        request: TranslationRequest,
+        *,
+        tokenizer: Tokenizer,
+        max_source_tokens: int,
+        calibration: Calibration | None = None,
+    ) -> None:
         """Takes the text apart."""
         self._request, self._tokenizer, self._max_source_tokens = request, tokenizer, max_source_tokens
+        self._calibration = calibration
         whole = segments(request.text, request.source)
         self._parts = [part for segment in whole for part in self._read(segment)]
 
@@ -89,7 +99,7 @@ class Document:
         tokens: list[TokenScore] = []
         alignment: list[AlignedWords] = []
         warnings: list[str] = []
-        scores: list[float] = []
+        scored: list[SentenceScore] = []
         waiting, length = iter(sentences), 0
         for (start, end, _), asked in self._parts:
             piece = text[start:end]
@@ -98,19 +108,22 @@ class Document:
                 tokens += [replace(each, start=each.start + length, end=each.end + length) for each in answer.tokens]
                 alignment += [_moved(link, length) for link in answer.alignment]
                 warnings += answer.warnings
-                scores.append(answer.score)
                 piece = answer.text
+                confidence = self._calibration.confidence(answer.evidence) if self._calibration else None
+                places = (start, end, length, length + len(piece))
+                scored.append(SentenceScore(*places, answer.score, answer.evidence, confidence))
             elif asked is not None:
                 warnings.append(f"No translation was found for {piece[:40]!r}; it was copied.")
             pieces.append(piece)
             length += len(piece)
-        score = sum(scores) / len(scores) if scores else 0.0
+        score = sum(each.score for each in scored) / len(scored) if scored else 0.0
         return Translation(
             "".join(pieces),
             source,
             target,
             text,
             score=score,
+            sentences=tuple(scored),
             tokens=tuple(tokens),
             alignment=tuple(alignment),
             warnings=tuple(dict.fromkeys(warnings)),

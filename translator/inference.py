@@ -21,7 +21,7 @@ from translator.forced_decoding import score_all
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
 from translator.scoring import Hypothesis
 from translator.sentence import GivenTarget, SourceSentence, judge_sentence, read_sentence, read_target
-from translator.translation import Translation, TranslationRequest
+from translator.translation import SentenceScore, Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
 
@@ -162,7 +162,15 @@ class Translator:
         for _, source, target in set(requests):
             self.check_direction(source, target)
         limit = self.manifest.max_source_tokens
-        documents = [Document(request, tokenizer=self._tokenizer, max_source_tokens=limit) for request in requests]
+        documents = [
+            Document(
+                request,
+                tokenizer=self._tokenizer,
+                max_source_tokens=limit,
+                calibration=self.manifest.calibration(request.source, request.target),
+            )
+            for request in requests
+        ]
         # What is said twice is translated once.
         unique = {tuple(sentence.ids): sentence for document in documents for sentence in document.sentences}
         done = 0
@@ -211,7 +219,15 @@ class Translator:
         judged = (judge_sentence(*forced) for forced in self._force(sources, targets, source=source, target=target))
         return [
             Translation(
-                answer.text, source, target, text, score=answer.score, tokens=answer.tokens, alignment=answer.alignment
+                answer.text,
+                source,
+                target,
+                text,
+                score=answer.score,
+                # A calibration speaks of the model's own answers, so there is no confidence here.
+                sentences=(SentenceScore(0, len(text), 0, len(answer.text), answer.score, answer.evidence, None),),
+                tokens=answer.tokens,
+                alignment=answer.alignment,
             )
             for text, answer in zip(sources, judged, strict=True)
         ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
+from translator.confidence import Evidence, weigh
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
 from translator.text import normalise, words
@@ -46,6 +47,7 @@ class TargetSentence:
     tokens: tuple[TokenScore, ...]
     alignment: tuple[AlignedWords, ...]
     score: float
+    evidence: Evidence
     warnings: tuple[str, ...]
 
 
@@ -100,7 +102,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
         hypothesis.attention_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
     )
     warnings = _warnings(sentence, text, hypothesis)
-    return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, warnings)
+    return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), warnings)
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def judge_sentence(sentence: SourceSentence, given: GivenTarget, hypothesis: Hyp
     links = align_words(
         hypothesis.attention_weights, Side(sentence.spans, words(sentence.text)), Side(given.tokens, given.words)
     )
-    return TargetSentence(given.text, tokens, _traced(links, sentence), hypothesis.score, ())
+    return TargetSentence(given.text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), ())
 
 
 def _traced(links: Sequence[AlignedWords], sentence: SourceSentence) -> tuple[AlignedWords, ...]:

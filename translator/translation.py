@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from translator.alignment import AlignedWords
+from translator.confidence import Evidence
 
 
 class TranslationRequest(NamedTuple):
@@ -32,6 +33,30 @@ class TokenScore:
 
 
 @dataclass(frozen=True)
+class SentenceScore:
+    """One sentence of the text and how sure its translation is.
+
+    Args:
+        source_start: Character offset into the source text.
+        source_end: One past its last character there.
+        target_start: Character offset into the translation.
+        target_end: One past its last character there.
+        score: Length-normalised log-probability, at most 0.
+        evidence: What speaks for and against it.
+        confidence: Of a hundred translations with such evidence so many hundredths are right; None for a model that
+            was never calibrated.
+    """
+
+    source_start: int
+    source_end: int
+    target_start: int
+    target_end: int
+    score: float
+    evidence: Evidence
+    confidence: float | None
+
+
+@dataclass(frozen=True)
 class Translation:
     """A translated text.
 
@@ -42,6 +67,7 @@ class Translation:
         source_text: As it came.
         score: Mean over sentences of the length-normalised log-probability (Wu et al. 2016, eq. 14), at most 0;
             0 when nothing had to be translated.
+        sentences: Every sentence that was translated, with its score and confidence.
         tokens: Every piece with its log-probability.
         alignment: Word links with character offsets into `source_text` and `text`.
         alternatives: Further translations of the whole text, when n_best asked for them, best first.
@@ -53,11 +79,26 @@ class Translation:
     target: str
     source_text: str
     score: float = 0.0
+    sentences: tuple[SentenceScore, ...] = field(default=(), repr=False)
     tokens: tuple[TokenScore, ...] = field(default=(), repr=False)
     alignment: tuple[AlignedWords, ...] = field(default=(), repr=False)
     alternatives: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def confidence(self) -> float | None:
+        """Share of the sentences that may be expected to be right, 0 to 1; None for a model without calibration.
+
+        1 when nothing had to be translated.
+        """
+        found = [each.confidence for each in self.sentences if each.confidence is not None]
+        if len(found) < len(self.sentences):
+            return None
+        return sum(found) / len(found) if found else 1.0
+
     def to_json(self) -> dict[str, object]:
         """Returns plain lists, dicts, strings and numbers."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        table = asdict(self) | {"confidence": self.confidence}
+        for sentence in table["sentences"]:
+            sentence["evidence"] = sentence["evidence"]._asdict()
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}

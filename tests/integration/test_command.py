@@ -267,6 +267,40 @@ def test_what_was_measured_goes_into_the_checkpoint_that_is_exported(
     assert read_manifest(small).stored_type == "bfloat16"
 
 
+def test_a_calibrated_model_says_how_sure_it_is(model: Path, tmp_path: Path) -> None:
+    text, reference, report, small = (tmp_path / name for name in ("text", "reference", "report", "small"))
+    words = (("the", "a"), ("red", "old", "big"), ("house", "dog", "car"), ("the", "a"), ("red", "old"), ("dog", "car"))
+    lines = [" ".join(each) for each in product(*words)]
+    text.write_text("\n".join(lines) + "\n")
+    answers = translate(model, text)[1].splitlines()
+    # Every other answer is as its reference says; the rest have nothing in common with it.
+    reference.write_text("".join(f"{line if row % 2 else '#'}\n" for row, line in enumerate(answers)))
+    arguments = ("calibrate", "--from", "en", "--to", "de", text, reference, "--model", model, "--name", "made up")
+    code, table, _ = carousel(*arguments, "--picture", tmp_path / "picture.svg")
+    assert (code, table.splitlines()[0]) == (
+        0,
+        "nonsense on made up, en → de, 144 sentences, 50.0% right (chrF of at least 60)",
+    )
+    assert (tmp_path / "picture.svg").read_text(encoding="utf-8").startswith("<svg ")
+    report.write_text(carousel(*arguments, "--json")[1])
+    assert carousel("export", model, small, "--calibration", report)[0] == 0
+    assert "Confidence" in (small / "README.md").read_text(encoding="utf-8")
+    answer = json.loads(translate(small, "--json", "--text", lines[0])[1])
+    assert 0 < answer["confidence"] < 1
+    assert answer["sentences"][0]["confidence"] == answer["confidence"]
+    assert json.loads(translate(model, "--json", "--text", lines[0])[1])["confidence"] is None
+
+
+def test_what_cannot_be_calibrated_on(model: Path, test_set: tuple[Path, Path], tmp_path: Path) -> None:
+    code, _, complaint = carousel("calibrate", "--from", "en", "--to", "de", *test_set, "--model", model)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "calibration needs at least 100" in complaint
+    (tmp_path / "odd").write_text("{}")
+    code, _, complaint = carousel("export", model, tmp_path / "out", "--calibration", tmp_path / "odd")
+    assert code == 2
+    assert "odd is no calibration: wanted what carousel calibrate --json prints" in complaint
+
+
 def test_an_export_is_no_larger_than_what_it_came_from(model: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert carousel("export", model, first, "--weights", "int8")[0] == 0

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def test_likely_ways_are_drawn_oftener_and_no_more_than_the_best(tokenizer: Toke
 
 
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
-def test_a_model_that_knows_one_way_draws_that(model_type: str) -> None:
+def test_a_model_that_knows_one_way_draws_that(model_type: Literal["unigram", "bpe"]) -> None:
     model = learn_tokenizer(iter(LINES), vocab_size=24, languages=["de", "en"], model_type=model_type)
     tokenizer, chance = Tokenizer.from_bytes(model), random.Random(1)
     drawn = {tuple(Resegmenter(tokenizer).draw("the cat", chance)) for _ in range(50)}

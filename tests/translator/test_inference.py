@@ -258,6 +258,7 @@ def test_json_has_plain_types_only(translator: Translator) -> None:
     table = translation.to_json()
     assert json.loads(json.dumps(table)) == table
     assert set(table) == {
-        "text", "source", "target", "source_text", "score", "tokens", "alignment", "alternatives", "warnings"
+        "text", "source", "target", "source_text", "score", "confidence", "sentences", "tokens", "alignment",
+            "alternatives", "warnings",
     }  # fmt: skip
     assert table["text"] == translation.text
