@@ -8,7 +8,8 @@ Two dresses teach copying. What the vocabulary cannot spell (an emoji, a name in
 read where such a thing stands on both sides, the model learns to write that token where its translation belongs, and
 `translator.sentence` puts the source's characters there (Luong et al. 2015b, section 3.3).
 
-One dress leaves the text as it is and cuts it into other pieces; it is made where text becomes pieces.
+Two dresses are made where text becomes pieces: the same text in other pieces, and pairs joined to a long one, because a
+model that has read short sentences alone loses its way in a long one.
 """
 
 import random
@@ -45,6 +46,7 @@ class AugmentationConfig:
         foreign: A name that stands on both sides, on both in another script.
         decorated: Both sides with the same emoji.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
+        joined: Runs of two to five pairs, read as one long one.
     """
 
     lower_case: float = 0.0
@@ -54,6 +56,7 @@ class AugmentationConfig:
     foreign: float = 0.0
     decorated: float = 0.0
     resegmented: float = 0.0
+    joined: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses shares that cannot be."""

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 Ids = NDArray[np.int32]
 PLAIN = AugmentationConfig()
 DRAWS = 8  # segmentations a sentence that are held when text is resegmented
+RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,18 @@ class _Pieces(NamedTuple):
         sources = [np.array(resegmenter.draw(source, chance), dtype=np.int32) for source, _ in self.pairs]
         return _Pieces(self.pairs, sources, self.targets)
 
+    def joined(self, chance: random.Random) -> "_Pieces":
+        """All pairs in random order, in runs of random length that are read as one pair."""
+        order = iter(chance.sample(range(len(self.pairs)), len(self.pairs)))
+        runs = list[list[int]]()
+        while run := list(islice(order, chance.choice(RUN_LENGTHS))):
+            runs.append(run)
+        texts = [[" ".join(self.pairs[row][side] for row in run) for run in runs] for side in (0, 1)]
+        sources, targets = (
+            [np.concatenate([ids[row] for row in run]) for run in runs] for ids in (self.sources, self.targets)
+        )
+        return _Pieces(list(zip(*texts, strict=True)), sources, targets)
+
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
         rows = [
@@ -167,6 +181,8 @@ def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokeni
         resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
         for _ in range(DRAWS):
             yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
+    if augmentation.joined:
+        yield augmentation.joined, plain.joined(random.Random(0))
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:

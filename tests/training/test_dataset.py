@@ -1,5 +1,6 @@
 """From clean text to numbered examples: nothing is lost, and special tokens stand where they should."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningReport
 from training.config import CorpusConfig
 from training.corpus import ParallelText
-from training.dataset import DRAWS, Dataset, DirectedCorpus, build_dataset, source_ids
+from training.dataset import DRAWS, RUN_LENGTHS, Dataset, DirectedCorpus, build_dataset, source_ids
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
@@ -113,6 +114,24 @@ def test_sources_are_read_in_other_pieces_in_their_share(tokenizer: Tokenizer) -
         assert len({tuple(corpus.sources[0].tolist()) for corpus in drawn}) > 1
     for one, other in zip(corpora, again, strict=True):
         assert [ids.tolist() for ids in one.sources] == [ids.tolist() for ids in other.sources]
+
+
+def test_pairs_are_joined_to_long_ones_each_once(tokenizer: Tokenizer) -> None:
+    pairs = [(f"the cat {'the ' * row}", f"cat {'the ' * row}") for row in range(30)]
+    pairs = [(source.strip(), target.strip()) for source, target in pairs]
+    text = text_of(pairs, weight=2.0)
+    plain, joined = build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(joined=0.1)).corpora
+    assert joined.weight == 0.2
+    runs = list(zip(joined.sources, joined.targets, strict=True))
+    assert len(pairs) / RUN_LENGTHS[-1] <= len(runs) <= len(pairs) / RUN_LENGTHS[0] + 1
+    known = {tokenizer.decode(source.tolist()).text: tokenizer.decode(target.tolist()).text
+             for source, target in zip(plain.sources, plain.targets, strict=True)}  # fmt: skip
+    found = list[str]()
+    for source, target in runs:
+        parts = re.findall(r"the cat(?: the(?! cat))*", tokenizer.decode(source.tolist()).text)
+        assert tokenizer.decode(target.tolist()).text == " ".join(known[part] for part in parts)
+        found += parts
+    assert sorted(found) == sorted(known)
 
 
 def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:
