@@ -26,7 +26,7 @@ def main() -> None:
     print(f"{translator.name}, {translator.compute_type}, beam {search.beam_size}, alpha {search.length_penalty}\n")
     print("| direction | sentences | BLEU | chrF | TER | sentences/s |\n|---|---|---|---|---|---|")
     found = []
-    for source, target in translator.directions:
+    for source, target in translator.manifest.directions:
         found.append(_measure(translator, options.data, source, target))
         scores = " | ".join(f"{each.value:.2f}" for each in found[-1].scores)
         row = f"| {source} → {target} | {found[-1].sentences:,} | {scores} | {found[-1].sentences_per_second:.0f} |"

@@ -31,7 +31,7 @@ def main() -> None:
     heads = ["alone", *(f"{length} words" for length in LENGTHS[1:])]
     print(f"| direction, joined as | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}")
     series = []
-    for source, target in translator.directions:
+    for source, target in translator.manifest.directions:
         whole = _dev(options.data, source, target, options.sentences)
         for name, joint in JOINTS.items():
             scores = [evaluate(translator, _joined(whole, length, joint)).scores[0].value for length in LENGTHS]

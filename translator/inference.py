@@ -5,6 +5,7 @@ with alignment, scores and warnings -> segments put back. What cannot be transla
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,14 +19,13 @@ from translator.document import Document
 from translator.engine import DecodingEngine
 from translator.errors import ConfigError, InputError, LanguageError
 from translator.forced_decoding import score_all
+from translator.pivot import Progress, reachable, translate_in_legs
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
 from translator.scoring import Hypothesis
 from translator.sentence import GivenTarget, SourceSentence, judge_sentence, read_sentence, read_target
 from translator.translation import SentenceScore, Translation, TranslationRequest
 
-__all__ = ["DecodingOptions", "Translation", "TranslationRequest", "Translator"]
-
-Progress = Callable[[int, int], None]
+__all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "Translator"]
 
 
 class Translator:
@@ -96,11 +96,11 @@ class Translator:
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
-        """The (source, target) pairs the model was taught."""
-        return self.manifest.directions
+        """The (source, target) pairs it translates: those the model was taught, then those through a third language."""
+        return reachable(self.manifest.directions)
 
     def check_direction(self, source: str, target: str) -> None:
-        """Refuses a direction the model was not taught.
+        """Refuses a direction it does not translate.
 
         Raises:
             LanguageError: With the languages or directions there are.
@@ -138,7 +138,7 @@ class Translator:
             One translation a text, in order. Empty and white-space texts come back as they came.
 
         Raises:
-            LanguageError: The model was not taught this direction.
+            LanguageError: It does not translate this direction.
             CancelledError: `cancelled` said yes.
         """
         if isinstance(texts, str):
@@ -161,6 +161,23 @@ class Translator:
         """Translates texts of several directions together; the rest as in `translate`."""
         for _, source, target in set(requests):
             self.check_direction(source, target)
+        translate = partial(
+            self._translate_taught,
+            options=options or self.manifest.decoding,
+            batch_size=batch_size,
+            cancelled=cancelled,
+        )
+        return translate_in_legs(requests, self.manifest.directions, translate, progress)
+
+    def _translate_taught(
+        self,
+        requests: Sequence[TranslationRequest],
+        progress: Progress | None,
+        *,
+        options: DecodingOptions,
+        batch_size: int,
+        cancelled: Callable[[], bool] | None,
+    ) -> list[Translation]:
         limit = self.manifest.max_source_tokens
         documents = [
             Document(
@@ -185,7 +202,7 @@ class Translator:
             self._engine,
             self._tokenizer,
             [sentence.ids for sentence in unique.values()],
-            options=options or self.manifest.decoding,
+            options=options,
             batch_size=batch_size,
             on_finished=count,
             cancelled=cancelled,
@@ -255,7 +272,7 @@ class Translator:
         if any(isinstance(words, str) for words in (*sources, *targets)):
             raise TypeError("align() takes each sentence as a list of words; split it first: text.split().")
         ahead = self._align_one_way(sources, targets, source=source, target=target)
-        if (target, source) not in self.directions:
+        if (target, source) not in self.manifest.directions:
             return ahead
         back = self._align_one_way(targets, sources, source=target, target=source)
         return [symmetrise(one, {link[::-1] for link in other}) for one, other in zip(ahead, back, strict=True)]
@@ -281,7 +298,9 @@ class Translator:
             raise TypeError("score() takes lists of texts; put the one text of each side into a list: [text].")
         if len(sources) != len(targets):
             raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
-        self.check_direction(source, target)
+        if (source, target) not in self.manifest.directions:
+            known = ", ".join(f"{one} to {other}" for one, other in self.manifest.directions)
+            raise LanguageError(f"{source!r} to {target!r} was not taught; choose from: {known}.")
         sentences = [read_sentence(text, 0, tokenizer=self._tokenizer, target=target) for text in sources]
         given = [
             read_target(text, sentence, tokenizer=self._tokenizer)

@@ -24,6 +24,7 @@ LONG_RUN: dict[str, Any] = {
     "dropout": 0.3,
     "token_dropout": 0.1,
     "accumulate": 2,
+    "augmentation": {"misspelled": 0.3, "resegmented": 0.4, "joined": 0.2},
     "validation": {"every_steps": 20, "sentences": 4},
 }
 PATIENCE_SECONDS = 240

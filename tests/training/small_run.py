@@ -55,6 +55,7 @@ def write_run(
     corpus: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
     validation: Mapping[str, Any] | None = None,
+    augmentation: Mapping[str, Any] | None = None,
     start_from: str | None = None,
     **training: Any,
 ) -> Path:
@@ -69,6 +70,7 @@ def write_run(
         "[validation.sets]": FILES,
         "tokenizer": {"vocab_size": VOCAB_SIZE},
         "model": {**MODEL, **(model or {})},
+        "augmentation": augmentation or {},
         "training": {**TRAINING, **training},
         "validation": {"every_steps": 1000, "sentences": 4, **(validation or {})},
     }

@@ -19,13 +19,6 @@ def dots(picture: ET.Element, colour: str) -> list[tuple[float, float]]:
 def test_an_axis_reaches_from_its_first_tick_to_its_last() -> None:
     ticks = even_axis("share", 0, 1, form=".1f").ticks
     assert [tick.label for tick in ticks] == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        "0.0",
-        "0.2",
-        "0.4",
-        "0.6",
-        "0.8",
-        "1.0",
-    ]
     assert [UP.share(value) for value in (20, 25, 40)] == [0, 0.25, 1]
 
 

@@ -1,0 +1,115 @@
+"""Through a third language: which way is taken, and that what is said of the answer is told of the text as it came."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.translator.conftest import LINES, TINY, make_model
+from training.tokenizer import learn_tokenizer
+from translator.alignment import AlignedWords
+from translator.checkpoint import Checkpoint, Manifest
+from translator.confidence import Evidence
+from translator.config import DecodingOptions, ModelConfig
+from translator.errors import LanguageError
+from translator.inference import Translator
+from translator.pivot import find_pivot, joined, reachable, translate_in_legs
+from translator.tokenizer import Tokenizer
+from translator.translation import SentenceScore, Translation, TranslationRequest
+
+TAUGHT = (("en", "de"), ("de", "en"), ("en", "fr"), ("fr", "en"))
+EVIDENCE = Evidence(-0.5, -1.0, -0.1, 1.0)
+
+
+def sentence(source: tuple[int, int], target: tuple[int, int], score: float, sure: float | None) -> SentenceScore:
+    return SentenceScore(*source, *target, score, EVIDENCE, sure)
+
+
+def test_a_language_between_leads_on() -> None:
+    assert find_pivot(TAUGHT, "de", "fr") == "en"
+    assert find_pivot(TAUGHT, "de", "es") is None
+    assert find_pivot([("de", "nl"), ("nl", "fr"), ("de", "en"), ("en", "fr")], "de", "fr") == "en"
+    assert reachable(TAUGHT) == (*TAUGHT, ("de", "fr"), ("fr", "de"))
+    assert reachable((("en", "de"),)) == (("en", "de"),)
+    assert reachable((("en", "de"), ("de", "en"))) == (("en", "de"), ("de", "en"))  # not from a language to itself
+
+
+def test_word_links_are_followed_through_the_words_between() -> None:
+    # Das Haus -> The house -> La maison, and "the" also looks at "Haus" a little.
+    first = Translation(
+        "The house", "de", "en", "Das Haus", score=-0.5, warnings=("one",),
+        sentences=(sentence((0, 8), (0, 9), -0.5, 0.8),),
+        alignment=(AlignedWords(0, 3, 0, 3, 0.9), AlignedWords(4, 8, 0, 3, 0.1), AlignedWords(4, 8, 4, 9, 0.8)),
+    )  # fmt: skip
+    second = Translation(
+        "La maison", "en", "fr", "The house", score=-0.25, warnings=("one", "two"), alternatives=("Une maison",),
+        sentences=(sentence((0, 9), (0, 9), -0.25, 0.5),),
+        alignment=(AlignedWords(0, 3, 0, 2, 1.0), AlignedWords(4, 9, 3, 9, 0.5)),
+    )  # fmt: skip
+    whole = joined(first, second)
+    assert (whole.text, whole.source, whole.target, whole.source_text) == ("La maison", "de", "fr", "Das Haus")
+    assert whole.score == -0.75
+    assert whole.warnings == ("one", "two")
+    assert whole.alternatives == ("Une maison",)
+    assert whole.confidence == pytest.approx(0.4)
+    assert whole.sentences == (sentence((0, 8), (0, 9), -0.75, whole.confidence),)
+    assert [(link.source_start, link.target_start) for link in whole.alignment] == [(0, 0), (4, 3)]
+    assert [link.weight for link in whole.alignment] == pytest.approx([0.9, 0.4])
+
+
+def test_sentences_are_led_back_to_those_they_came_from() -> None:
+    first = Translation(
+        "A. B. C", "de", "en", "a! b! c",
+        sentences=tuple(sentence((n, n + 2), (n, n + 2), -1.0, 0.5) for n in (0, 3)),
+    )  # fmt: skip
+    second = Translation(
+        "AB. C", "en", "fr", "A. B. C",
+        sentences=(sentence((0, 5), (0, 3), -2.0, 0.5), sentence((6, 7), (4, 5), -3.0, 0.5)),
+    )  # fmt: skip
+    both, copied = joined(first, second).sentences
+    assert (both.source_start, both.source_end, both.score, both.confidence) == (0, 5, -3.0, 0.125)
+    assert (copied.source_start, copied.source_end, copied.confidence) == (0, 0, None)
+
+
+def test_only_what_has_no_way_of_its_own_goes_twice() -> None:
+    batches, told = list[list[TranslationRequest]](), list[tuple[int, int]]()
+
+    def translate(requests: Sequence[TranslationRequest], progress: object) -> list[Translation]:
+        batches.append(list(requests))
+        for done in range(len(requests)):
+            assert callable(progress)
+            progress(done + 1, len(requests))
+        return [Translation(f"{target}({text})", source, target, text) for text, source, target in requests]
+
+    requests = [TranslationRequest(*each) for each in (("a", "en", "de"), ("b", "de", "fr"), ("c", "fr", "de"))]
+    answers = translate_in_legs(requests, TAUGHT, translate, lambda done, total: told.append((done, total)))
+    assert [answer.text for answer in answers] == ["de(a)", "fr(en(b))", "de(en(c))"]
+    assert [answer.source_text for answer in answers] == ["a", "b", "c"]
+    assert batches == [
+        [("a", "en", "de"), ("b", "de", "en"), ("c", "fr", "en")],
+        [("en(b)", "en", "fr"), ("en(c)", "en", "de")],
+    ]
+    assert told == [(1, 6), (2, 6), (3, 6), (4, 6), (6, 6)]
+    batches.clear()
+    translate_in_legs(requests[:1], TAUGHT, translate, lambda done, total: None)
+    assert len(batches) == 1
+
+
+def test_a_model_translates_between_languages_it_was_never_taught_together() -> None:
+    tokenizer = Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=85, languages=["de", "en", "fr"], threads=1))
+    manifest = Manifest(
+        name="three",
+        model=ModelConfig(**{**TINY, "vocab_size": tokenizer.vocab_size}),  # type: ignore[arg-type]
+        languages=("de", "en", "fr"),
+        directions=TAUGHT,
+        decoding=DecodingOptions(beam_size=2, max_length_ratio=1.0, max_length_margin=5),
+    )
+    translator = Translator(Checkpoint(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
+    assert ("de", "fr") in translator.directions
+    text = "Der Hund schläft hier.\n\nDie Katze wartet."
+    [there] = translator.translate([text], source="de", target="en")
+    [on] = translator.translate([there.text], source="en", target="fr")
+    [both] = translator.translate([text], source="de", target="fr")
+    assert both == joined(there, on)
+    assert (both.source_text, both.text.count("\n\n")) == (text, 1)
+    with pytest.raises(LanguageError, match="'de' to 'fr' was not taught; choose from: en to de, "):
+        translator.score(["Hund"], ["chien"], source="de", target="fr")

@@ -1,0 +1,130 @@
+"""A direction that no corpus taught, through a language that two taught ones share.
+
+The text is translated into the language between and from there on; what is said of the answer is told of the text as it
+came: word links are followed through the words between, weights multiplied, and both ways' log-probabilities summed.
+
+Source: Utiyama & Isahara 2007 (pivoting); links composed as in Wang et al. 2006, section 3.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+
+from translator.alignment import SECOND_LINK, AlignedWords
+from translator.translation import SentenceScore, Translation, TranslationRequest
+
+Direction = tuple[str, str]
+Progress = Callable[[int, int], None]
+"""Told (sentences done, sentences in all)."""
+Span = tuple[int, int]
+
+
+def find_pivot(taught: Collection[Direction], source: str, target: str) -> str | None:
+    """Returns the language between, the first by its code if there are several; None if there is none."""
+    into = {middle for start, middle in taught if start == source}
+    return min((middle for middle in into if (middle, target) in taught), default=None)
+
+
+def reachable(taught: Sequence[Direction]) -> tuple[Direction, ...]:
+    """Returns the taught directions, and behind them those that one language between leads to."""
+    languages = sorted({language for direction in taught for language in direction})
+    further = (
+        (source, target)
+        for source in languages
+        for target in languages
+        if source != target and (source, target) not in taught and find_pivot(taught, source, target)
+    )
+    return (*taught, *further)
+
+
+def translate_in_legs(
+    requests: Sequence[TranslationRequest],
+    taught: Collection[Direction],
+    translate: Callable[[Sequence[TranslationRequest], Progress | None], list[Translation]],
+    progress: Progress | None,
+) -> list[Translation]:
+    """Translates requests of any reachable directions, those that no corpus taught in two legs.
+
+    Args:
+        requests: Each of a taught direction, or of one that `find_pivot` knows a way for.
+        taught: The directions that `translate` can do.
+        translate: Does a batch and tells its progress.
+        progress: Told of both legs as of one; the second is taken to be as long as the first.
+    """
+    pivots = {
+        place: pivot
+        for place, (_, source, target) in enumerate(requests)
+        if (source, target) not in taught and (pivot := find_pivot(taught, source, target))
+    }
+    if not pivots:
+        return translate(requests, progress)
+    sentences = 0
+
+    def first_leg(done: int, total: int) -> None:
+        nonlocal sentences
+        sentences = total
+        if progress is not None:
+            progress(done, 2 * total)
+
+    def second_leg(done: int, total: int) -> None:
+        if progress is not None:
+            progress(sentences + sentences * done // total, 2 * sentences)
+
+    legs = [request._replace(target=pivots.get(place, request.target)) for place, request in enumerate(requests)]
+    found = translate(legs, first_leg)
+    onwards = [TranslationRequest(found[place].text, pivot, requests[place].target) for place, pivot in pivots.items()]
+    for place, second in zip(pivots, translate(onwards, second_leg), strict=True):
+        found[place] = joined(found[place], second)
+    return found
+
+
+def joined(first: Translation, second: Translation) -> Translation:
+    """Makes one translation of two, of which the second has the first one's text as its source."""
+    return replace(
+        second,
+        source=first.source,
+        source_text=first.source_text,
+        score=first.score + second.score,
+        sentences=tuple(_through(each, first.sentences) for each in second.sentences),
+        alignment=tuple(_followed(first.alignment, second.alignment)),
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
+    )
+
+
+def _through(second: SentenceScore, sentences: Sequence[SentenceScore]) -> SentenceScore:
+    """Leads a sentence of the text between back to the sentences it came from; usually one."""
+    origins = [
+        each for each in sentences if each.target_start < second.source_end and second.source_start < each.target_end
+    ]
+    if not origins:  # what was copied into the text between is no sentence there
+        return replace(second, source_start=0, source_end=0, confidence=None)
+    confidence = second.confidence
+    for origin in origins:
+        sure = origin.confidence
+        confidence = None if confidence is None or sure is None else confidence * sure
+    return replace(
+        second,
+        source_start=min(each.source_start for each in origins),
+        source_end=max(each.source_end for each in origins),
+        score=second.score + sum(each.score for each in origins) / len(origins),
+        confidence=confidence,
+    )
+
+
+def _followed(first: Iterable[AlignedWords], second: Iterable[AlignedWords]) -> Iterable[AlignedWords]:
+    """Follows every link of the second leg through the word between to the words of the first one's source."""
+    before: dict[int, list[AlignedWords]] = defaultdict(list)  # by each character of the text between
+    for link in first:
+        for place in range(link.target_start, link.target_end):
+            before[place].append(link)
+    shares: dict[Span, dict[Span, float]] = defaultdict(lambda: defaultdict(float))
+    for link in second:
+        origins = {each for place in range(link.source_start, link.source_end) for each in before[place]}
+        for origin in origins:
+            source, target = (origin.source_start, origin.source_end), (link.target_start, link.target_end)
+            shares[target][source] += origin.weight * link.weight
+    for target, weights in shares.items():
+        best = max(weights.values())
+        for source, weight in sorted(weights.items()):
+            if weight == best or weight >= SECOND_LINK:
+                yield AlignedWords(*source, *target, min(weight, 1.0))
