@@ -42,13 +42,15 @@ def read_curves(runs: list[Path]) -> dict[str, list[Value]]:
     curves: dict[str, list[Value]] = {}
     start = 0
     for run in runs:
-        log = EventAccumulator(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
-        log.Reload()  # type: ignore[no-untyped-call]
+        if not (run / "tensorboard").is_dir():
+            raise SystemExit(f"There is no {run / 'tensorboard'}; name the folder of a run, such as runs/mine.")
+        log = EventAccumulator(str(run / "tensorboard"))
+        log.Reload()
         last = start
-        for tag in log.Tags()["scalars"]:  # type: ignore[no-untyped-call]
+        for tag in log.Tags()["scalars"]:
             if tag == LOSS or tag.startswith(BLEU):
                 name = "perplexity" if tag == LOSS else f"BLEU {tag.removeprefix(BLEU)}"
-                found = [Value(start + each.step, each.value) for each in log.Scalars(tag)]  # type: ignore[no-untyped-call]
+                found = [Value(start + each.step, each.value) for each in log.Scalars(tag)]
                 curves.setdefault(name, []).extend(
                     each._replace(value=exp(each.value)) if tag == LOSS else each for each in found
                 )

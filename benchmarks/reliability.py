@@ -1,4 +1,4 @@
-"""How far the confidence of the default model can be trusted: every direction on its held-out sentences, in one picture.
+"""How far the default model's confidence can be trusted: every direction on its held-out sentences, in one picture.
 
     python benchmarks/reliability.py [--data ../shared/data/everyday] [--model MODEL] [--picture docs/reliability.svg]
                                      [--reports FOLDER]
