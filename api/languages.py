@@ -48,7 +48,7 @@ class Languages:
         return known
 
     def check(self, source: str, target: str) -> None:
-        """Refuses a pair that the model was not trained for; a language to itself is fine.
+        """Refuses a pair that the model does not translate, not even by a third language; one to itself is fine.
 
         Raises:
             LanguageError: Both languages are known, the direction is not.

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import logging
+import os
 import socket
 
 import uvicorn
@@ -65,12 +66,16 @@ def _bound(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(found):
-            bound.append(socket.socket(family, kind, protocol))
-            bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                bound.append(socket.socket(family, kind, protocol))
+            except OSError:  # a name may stand for an address of a family that the kernel lacks
+                continue
+            if os.name == "posix":
+                bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             bound[-1].bind(address)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         for each in bound:
             each.close()
         reason = getattr(error, "strerror", None) or str(error)

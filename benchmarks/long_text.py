@@ -4,11 +4,12 @@
 
 The same held-out sentences are joined to texts of more and more words, so that only the length differs. Joined by
 spaces, a text is cut into its sentences again before the model sees it, which is what users get. Joined by semicolons,
-it is one long sentence to the model, and shows how far the model itself reaches.
+their own final stops taken off, it is one long sentence, and shows how far the model itself reaches; only one with more
+pieces than the model was taught is cut then.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from translator.inference import Translator
 ROOT = Path(__file__).parents[1]
 LENGTHS = (0, 10, 20, 40, 60, 90, 120)
 """A text takes sentences in until it has so many words; 0 is every sentence alone."""
-JOINTS = {"sentences": " ", "one sentence": "; "}
+SENTENCES, ONE_SENTENCE = "sentences", "one sentence"
+STOPS = ".?!… "
 
 
 def main() -> None:
@@ -33,8 +35,8 @@ def main() -> None:
     series = []
     for source, target in translator.manifest.directions:
         whole = _dev(options.data, source, target, options.sentences)
-        for name, joint in JOINTS.items():
-            scores = [evaluate(translator, _joined(whole, length, joint)).scores[0].value for length in LENGTHS]
+        for name, join in ((SENTENCES, " ".join), (ONE_SENTENCE, _as_one)):
+            scores = [evaluate(translator, _joined(whole, length, join)).scores[0].value for length in LENGTHS]
             print(f"| {source} → {target}, {name} | {' | '.join(f'{score:.2f}' for score in scores)} |", flush=True)
             points = [Point(float(place), score) for place, score in enumerate(scores)]
             series.append(Series(f"{source} → {target}, joined as {name}", points))
@@ -53,11 +55,14 @@ def _dev(data: Path, source: str, target: str, sentences: int) -> TestSet:
     return TestSet(whole.name, source, target, whole.sources[:sentences], [whole.references[0][:sentences]])
 
 
-def _joined(whole: TestSet, words: int, joint: str) -> TestSet:
+def _as_one(lines: Sequence[str]) -> str:
+    """Joins sentences to one: only the last keeps its stop."""
+    return "; ".join([*(line.rstrip(STOPS) or line for line in lines[:-1]), *lines[-1:]])
+
+
+def _joined(whole: TestSet, words: int, join: Callable[[Sequence[str]], str]) -> TestSet:
     cuts = list(_cuts(whole.sources, words))
-    sides = [
-        [joint.join(lines[start:end]) for start, end in pairwise(cuts)] for lines in (whole.sources, *whole.references)
-    ]
+    sides = [[join(lines[start:end]) for start, end in pairwise(cuts)] for lines in (whole.sources, *whole.references)]
     return TestSet(whole.name, whole.source, whole.target, sides[0], sides[1:])
 
 

@@ -110,7 +110,7 @@ def _test_set(files: Sequence[Path], name: str | None, source: str, target: str)
         raise InputError("Both files and --test-set were given: give one or the other; --name only names the report.")
     if name is not None:
         return named_test_set(name, source=source, target=target)
-    if name is None and len(files) >= 2:
+    if len(files) >= 2:
         return read_test_set(files[0], files[1:], source=source, target=target)
     raise InputError("Nothing to score: give a source and a reference file, or --test-set and a name sacreBLEU knows.")
 

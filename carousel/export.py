@@ -8,7 +8,7 @@ import typer
 
 from carousel.files import read_lines
 from carousel.options import BeamSizeOption, CoveragePenaltyOption, LengthPenaltyOption, decoding_options
-from translator.errors import InputError
+from translator.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from translator.checkpoint import Score
@@ -119,5 +119,5 @@ def _calibration(report: Path) -> "Calibration":
     try:
         table = json.loads("\n".join(read_lines(report)))["calibration"]
         return Calibration(**table | {"weights": Evidence(*map(float, table["weights"]))})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, ConfigError):
         raise InputError(f"{report} is no calibration: wanted what carousel calibrate --json prints.") from None

@@ -43,11 +43,13 @@ def models(
 
 
 def _json_line(folder: Path, manifest: "Manifest") -> str:
+    from translator.pivot import reachable
+
     facts = {
         "name": manifest.name,
         "path": str(folder),
         "languages": manifest.languages,
-        "directions": manifest.directions,
+        "directions": reachable(manifest.directions),
         "bytes": _size_in_bytes(folder),
         "weights": manifest.stored_type,
         "licence": manifest.licence,
@@ -57,7 +59,9 @@ def _json_line(folder: Path, manifest: "Manifest") -> str:
 
 
 def _paragraph(folder: Path, manifest: "Manifest") -> str:
-    directions = ", ".join(f"{source} → {target}" for source, target in manifest.directions)
+    from translator.pivot import reachable
+
+    directions = ", ".join(f"{source} → {target}" for source, target in reachable(manifest.directions))
     size = f"{_size_in_bytes(folder) / 1e6:.1f} MB of {manifest.stored_type} weights"
     scores = [
         f"  {each.metric} {each.value:.1f}, {each.source} → {each.target}, {each.test_set}, {each.signature}"

@@ -1,6 +1,7 @@
 """`carousel translate`: texts, files or stdin in, one translation a line out."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -107,7 +108,7 @@ def _batches(texts: Sequence[str], files: Sequence[Path]) -> tuple[Iterable[Sequ
         typer.echo("Type text, one line at a time; Ctrl-D ends.", err=True)
         return ([line] for line in typed_lines()), None
     for file in files:
-        if not texts and " " in str(file) and not file.exists():
+        if not texts and " " in str(file) and not os.path.exists(file):
             raise InputError(f"There is no file {str(file)!r}: if that is the text, put --text before it.")
     lines = list(texts) or [line for file in files for line in read_lines(file)]
     return _lots(lines), len(lines)

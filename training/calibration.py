@@ -17,7 +17,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from training.evaluation import TestSet
 from translator.confidence import Calibration, Evidence
-from translator.errors import CorpusError
+from translator.errors import CorpusError, LanguageError
 from translator.inference import Progress, Translator
 
 RIGHT_CHRF = 60.0
@@ -70,12 +70,16 @@ def calibrate(
 
     Raises:
         CorpusError: There are too few sentences, or all are right, or none.
-        LanguageError: The model was not taught this direction.
+        LanguageError: The model was not taught this direction, or reaches it only through a third language.
     """
+    taught = translator.manifest.directions
+    if (test_set.source, test_set.target) not in taught:
+        known = ", ".join(f"{source} to {target}" for source, target in taught)
+        raise LanguageError(f"{test_set.source!r} to {test_set.target!r} was not taught; choose from: {known}.")
     answers = translator.translate(test_set.sources, source=test_set.source, target=test_set.target, progress=progress)
     metric, evidence, outcomes = CHRF(), list[Evidence](), list[bool]()
     for answer, *references in zip(answers, *test_set.references, strict=True):
-        if len(answer.sentences) == 1:
+        if len(answer.sentences) == 1 and answer.sentences[0].evidence is not None:
             evidence.append(answer.sentences[0].evidence)
             outcomes.append(metric.sentence_score(answer.text, references).score >= right)
     if len(evidence) < LEAST_SENTENCES or len(set(outcomes)) < 2:

@@ -8,6 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT, LEFT, TOP, BELOW, LEGEND_LINE = 460.0, 300.0, 60.0, 24.0, 66.0, 22.0
+DASHES = ("none", "7 4", "2 4")
 COLOURS = ("#c2410c", "#0f766e", "#4338ca", "#a16207", "#be185d", "#15803d")
 STYLE = """
   text { font: 13px ui-sans-serif, system-ui, sans-serif; fill: #1d2433; }
@@ -108,15 +109,16 @@ def _grid(across: Axis, up: Axis) -> list[str]:
 
 
 def _line(each: Series, number: int, across: Axis, up: Axis) -> list[str]:
-    colour, legend = COLOURS[number % len(COLOURS)], TOP + HEIGHT + BELOW + LEGEND_LINE * number
+    colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+    legend = TOP + HEIGHT + BELOW + LEGEND_LINE * number
     places = [
         (LEFT + WIDTH * across.share(point.x), TOP + HEIGHT * (1 - up.share(point.y)), point.radius)
         for point in each.points
     ]
     path = " L".join(f"{x:.1f} {y:.1f}" for x, y, _ in places)
     return [
-        f'<path class="line" d="M{path}" stroke="{colour}"/>',
+        f'<path class="line" d="M{path}" stroke="{colour}" stroke-dasharray="{dashes}"/>',
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"/>' for x, y, radius in places),
-        f'<circle cx="{LEFT}" cy="{legend - 4:.1f}" r="5" fill="{colour}"/>',
-        f'<text x="{LEFT + 14}" y="{legend:.1f}">{escape(each.label)}</text>',
+        f'<path class="line" d="M{LEFT - 16} {legend - 4:.1f} h30" stroke="{colour}" stroke-dasharray="{dashes}"/>',
+        f'<text x="{LEFT + 22}" y="{legend:.1f}">{escape(each.label)}</text>',
     ]

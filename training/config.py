@@ -221,7 +221,8 @@ class ExperimentConfig:
             if (files.source, files.target) not in self.directions:
                 taught = ", ".join(f"{source} to {target}" for source, target in self.directions)
                 raise ConfigError(
-                    f"validation.sets has {files.source} to {files.target}, which no corpus teaches; taught: {taught}."
+                    f"validation.sets has {files.source} to {files.target}, which no corpus teaches to the end; "
+                    f"taught: {taught}."
                 )
 
     @property
@@ -238,7 +239,7 @@ class ExperimentConfig:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Every language on either side, sorted."""
+        """Every language that text is read in, sorted; one that only the first epochs read is not offered."""
         return tuple(sorted({code for corpus in self.corpora for code in (corpus.source, corpus.target)}))
 
 

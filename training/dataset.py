@@ -87,7 +87,7 @@ def build_dataset(
     """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
 
     Each dress of `augmentation` is a corpus of its own, of the pairs that it changes, whose weight is its share: an
-    epoch draws a fresh part of it.
+    epoch draws a fresh part of it. Pairs that are too long in a dress are left out of that one.
 
     Raises:
         CorpusError: Nothing is left.
@@ -149,10 +149,10 @@ class _Pieces(NamedTuple):
         return _Pieces(self.pairs, sources, self.targets)
 
     def joined(self, chance: random.Random) -> "_Pieces":
-        """All pairs in random order, in runs of random length that are read as one pair."""
+        """Pairs in random order, in runs of random length that are read as one pair; one that is left over is not."""
         order = iter(chance.sample(range(len(self.pairs)), len(self.pairs)))
         runs = list[list[int]]()
-        while run := list(islice(order, chance.choice(RUN_LENGTHS))):
+        while len(run := list(islice(order, chance.choice(RUN_LENGTHS)))) > 1:
             runs.append(run)
         texts = [[" ".join(self.pairs[row][side] for row in run) for run in runs] for side in (0, 1)]
         sources, targets = (

@@ -65,7 +65,7 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
     manifest = Manifest(
         name=config.name,
         model=start.sizes,
-        languages=config.languages,
+        languages=tuple(sorted({language for direction in config.directions for language in direction})),
         directions=config.directions,
         decoding=config.decoding,
         training=_recipe(config, texts, start),

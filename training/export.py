@@ -8,6 +8,7 @@ from training.model_card import model_card
 from translator.checkpoint import Checkpoint, Manifest, Score, load_checkpoint, save_checkpoint
 from translator.confidence import Calibration
 from translator.config import DecodingOptions
+from translator.errors import InputError
 from translator.weights import StoredType
 
 
@@ -30,17 +31,22 @@ def export(
         name: Another name; None keeps the one it has.
         decoding: Options chosen on held-out text; None keeps those it has.
         scores: To be told in manifest and model card; they replace those of the same test set, direction and metric.
-        calibrations: Of the confidence; they replace those of the same direction.
+        calibrations: Of the confidence; they replace those of the same direction. Other options in `decoding` drop
+            those it has.
 
     Returns:
         The manifest as written.
 
     Raises:
         CheckpointError: `source` cannot be read or `destination` not be written.
+        InputError: A calibration is of a direction the checkpoint lacks, or one direction has two.
     """
     manifest, model, tokenizer = load_checkpoint(source)
     told = {(score.test_set, score.source, score.target, score.metric): score for score in (*manifest.scores, *scores)}
-    curves = {(curve.source, curve.target): curve for curve in (*manifest.calibrations, *calibrations)}
+    _check_calibrations(manifest, calibrations)
+    # A curve holds for the search that it was fitted with.
+    kept = manifest.calibrations if decoding in (None, manifest.decoding) else ()
+    curves = {(curve.source, curve.target): curve for curve in (*kept, *calibrations)}
     manifest = replace(
         manifest,
         name=name or manifest.name,
@@ -51,3 +57,18 @@ def export(
     )
     save_checkpoint(destination, Checkpoint(manifest, model, tokenizer), card=model_card(manifest))
     return manifest
+
+
+def _check_calibrations(manifest: Manifest, calibrations: Sequence[Calibration]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for curve in calibrations:
+        direction = curve.source, curve.target
+        if direction not in manifest.directions:
+            known = ", ".join(f"{source} to {target}" for source, target in manifest.directions)
+            raise InputError(
+                f"A calibration is of {curve.source} to {curve.target}, which {manifest.name} was not taught; it was "
+                f"taught: {known}."
+            )
+        if direction in seen:
+            raise InputError(f"Two calibrations are of {curve.source} to {curve.target}; give one a direction.")
+        seen.add(direction)

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from math import inf
-from os.path import normpath
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -93,7 +92,7 @@ def _convert(hint: Any, value: Any, where: str, folder: Path, whole: Any) -> Any
 
 def _path(value: str, where: str, folder: Path) -> Path:
     try:
-        return Path(normpath(folder / Path(value).expanduser()))
+        return folder / Path(value).expanduser()
     except RuntimeError:
         raise ConfigError(f"{where} is {value!r}, but there is no such user's home; write the path out.") from None
 

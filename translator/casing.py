@@ -5,20 +5,22 @@ every character in its place, so offsets stay true; a letter whose other case is
 s, which has had a capital of its own in German spelling since 2017.
 """
 
-CAPITALS_FOR_EACH_SMALL = 4
+import re
+
 _SHARP_S, _CAPITAL_SHARP_S = "ß", "ẞ"
+_WITH_DIGIT = re.compile(r"\S*\d\S*")  # a time, a unit, a street number: "5pm", "10km", "12a"
 
 
 def is_upper(text: str) -> bool:
-    """Whether there are at least two capitals, and hardly a small letter among them: a unit, a slip of the shift key.
+    """Whether at least two letters have case and all of them are capitals; what has a digit in it is left aside.
 
     Example:
         >>> is_upper("WO IST ER?"), is_upper("UM 5pm BITTE"), is_upper("I"), is_upper("WO IST Anna?"), is_upper("42")
         (True, True, False, False, False)
     """
-    cased = [each for each in text if each.lower() != each.upper() and each != _SHARP_S]  # few can type its capital
-    capitals = sum(each == each.upper() for each in cased)
-    return capitals > 1 and capitals >= CAPITALS_FOR_EACH_SMALL * (len(cased) - capitals)
+    plain = _WITH_DIGIT.sub("", text)
+    cased = [each for each in plain if each.lower() != each.upper() and each != _SHARP_S]  # few can type its capital
+    return len(cased) > 1 and all(each == each.upper() for each in cased)
 
 
 def lowered(text: str) -> str:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from translator.errors import ConfigError
 from translator.scoring import Hypothesis, log_coverage
 
 
@@ -57,6 +58,16 @@ class Calibration:
     test_set: str
     sentences: int
     expected_calibration_error: float
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that make no curve.
+
+        Raises:
+            ConfigError: One is not finite, or no number.
+        """
+        for value in (self.bias, *self.weights, self.right, self.expected_calibration_error):
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"A calibration holds {value!r}, wanted a number; fit it again.")
 
     def confidence(self, evidence: Evidence) -> float:
         """Returns the share of translations with such evidence that are right, 0 to 1."""

@@ -109,14 +109,15 @@ class Document:
                 alignment += [_moved(link, length) for link in answer.alignment]
                 warnings += answer.warnings
                 piece = answer.text
-                confidence = self._calibration.confidence(answer.evidence) if self._calibration else None
-                places = (start, end, length, length + len(piece))
-                scored.append(SentenceScore(*places, answer.score, answer.evidence, confidence))
             elif asked is not None:
                 warnings.append(f"No translation was found for {piece[:40]!r}; it was copied.")
+            if asked is not None:
+                places = (start, end, length, length + len(piece))
+                scored.append(self._scored(places, answer))
             pieces.append(piece)
             length += len(piece)
-        score = sum(each.score for each in scored) / len(scored) if scored else 0.0
+        scores = [each.score for each in scored if each.evidence is not None]
+        score = sum(scores) / len(scores) if scores else 0.0
         return Translation(
             "".join(pieces),
             source,
@@ -128,6 +129,14 @@ class Document:
             alignment=tuple(alignment),
             warnings=tuple(dict.fromkeys(warnings)),
         )
+
+    def _scored(self, places: tuple[int, int, int, int], answer: TargetSentence | None) -> SentenceScore:
+        """Says how sure a sentence is; one that was copied is not at all."""
+        calibration = self._calibration
+        if answer is None:
+            return SentenceScore(*places, 0.0, None, 0.0 if calibration else None)
+        confidence = calibration.confidence(answer.evidence) if calibration else None
+        return SentenceScore(*places, answer.score, answer.evidence, confidence)
 
 
 def _moved(link: AlignedWords, distance: int) -> AlignedWords:

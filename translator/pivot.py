@@ -79,25 +79,30 @@ def translate_in_legs(
 
 
 def joined(first: Translation, second: Translation) -> Translation:
-    """Makes one translation of two, of which the second has the first one's text as its source."""
+    """Makes one translation of two, of which the second has the first one's text as its source.
+
+    Tokens and evidence are those of the second; the first one's confidence is multiplied into it.
+    """
     return replace(
         second,
         source=first.source,
         source_text=first.source_text,
         score=first.score + second.score,
-        sentences=tuple(_through(each, first.sentences) for each in second.sentences),
+        sentences=tuple(_through(each, first) for each in second.sentences),
         alignment=tuple(_followed(first.alignment, second.alignment)),
         warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
     )
 
 
-def _through(second: SentenceScore, sentences: Sequence[SentenceScore]) -> SentenceScore:
+def _through(second: SentenceScore, first: Translation) -> SentenceScore:
     """Leads a sentence of the text between back to the sentences it came from; usually one."""
     origins = [
-        each for each in sentences if each.target_start < second.source_end and second.source_start < each.target_end
+        each
+        for each in first.sentences
+        if each.target_start < second.source_end and second.source_start < each.target_end
     ]
-    if not origins:  # what was copied into the text between is no sentence there
-        return replace(second, source_start=0, source_end=0, confidence=None)
+    if not origins:  # copied by the first leg as it was, such as a number: it stands somewhere in the text
+        return replace(second, source_start=0, source_end=len(first.source_text))
     confidence = second.confidence
     for origin in origins:
         sure = origin.confidence
@@ -112,7 +117,10 @@ def _through(second: SentenceScore, sentences: Sequence[SentenceScore]) -> Sente
 
 
 def _followed(first: Iterable[AlignedWords], second: Iterable[AlignedWords]) -> Iterable[AlignedWords]:
-    """Follows every link of the second leg through the word between to the words of the first one's source."""
+    """Follows every link of the second leg through the word between to the words of the first one's source.
+
+    Each target word keeps its best link, however thin, and any other above `SECOND_LINK`.
+    """
     before: dict[int, list[AlignedWords]] = defaultdict(list)  # by each character of the text between
     for link in first:
         for place in range(link.target_start, link.target_end):
@@ -126,5 +134,5 @@ def _followed(first: Iterable[AlignedWords], second: Iterable[AlignedWords]) -> 
     for target, weights in shares.items():
         best = max(weights.values())
         for source, weight in sorted(weights.items()):
-            if weight == best or weight >= SECOND_LINK:
-                yield AlignedWords(*source, *target, min(weight, 1.0))
+            if weight == best or weight > SECOND_LINK:
+                yield AlignedWords(*source, *target, round(min(weight, 1.0), 4))

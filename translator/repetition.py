@@ -1,6 +1,7 @@
 """Repetition: what a decoder that has lost its way does, and what a warning is due for.
 
-Words are compared in small letters and without punctuation, so "no, no" counts as two.
+Words are compared in small letters and without punctuation, so "no, no" counts as two; numbers, which may be written in
+groups of zeros, are no words.
 """
 
 from translator.text import words
@@ -22,7 +23,7 @@ def has_loop(text: str, source: str) -> bool:
 
 def most_repeats(text: str) -> int:
     """Counts how many times in a row the same one to four words stand in a text, at most; 1 is no repetition."""
-    tokens = [text[start:end].lower() for start, end in words(text) if text[start].isalnum()]
+    tokens = [text[start:end].lower() for start, end in words(text) if text[start].isalpha()]
     most = min(1, len(tokens))
     for length in range(1, LOOP_LENGTH + 1):
         run = 0

@@ -41,10 +41,10 @@ class SentenceScore:
         source_end: One past its last character there.
         target_start: Character offset into the translation.
         target_end: One past its last character there.
-        score: Length-normalised log-probability, at most 0.
-        evidence: What speaks for and against it.
-        confidence: Of a hundred translations with such evidence so many hundredths are right; None for a model that
-            was never calibrated.
+        score: Length-normalised log-probability, at most 0; 0 for a sentence that was copied, as nothing was found.
+        evidence: What speaks for and against it; None for a sentence that was copied.
+        confidence: Of a hundred translations with such evidence so many hundredths are right, 0 if it was copied; None
+            for a model that was never calibrated.
     """
 
     source_start: int
@@ -52,7 +52,7 @@ class SentenceScore:
     target_start: int
     target_end: int
     score: float
-    evidence: Evidence
+    evidence: Evidence | None
     confidence: float | None
 
 
@@ -100,5 +100,6 @@ class Translation:
         """Returns plain lists, dicts, strings and numbers."""
         table = asdict(self) | {"confidence": self.confidence}
         for sentence in table["sentences"]:
-            sentence["evidence"] = sentence["evidence"]._asdict()
+            if sentence["evidence"] is not None:
+                sentence["evidence"] = sentence["evidence"]._asdict()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}

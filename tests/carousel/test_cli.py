@@ -180,6 +180,7 @@ class TestTranslate:
         [
             pytest.param(["nowhere.txt"], "", "There is no file nowhere.txt: check", id="missing file"),
             pytest.param(["Where is it?"], "", "if that is the text, put --text before it.", id="text as a file"),
+            pytest.param(["a " * 200], "", "if that is the text, put --text before it.", id="long text as a file"),
             pytest.param(["--text", "a", "b.txt"], "", "Both --text and files", id="text and files"),
             pytest.param(["--text", "\udcff"], "", "is not UTF-8: check the encoding", id="broken text"),
             pytest.param(["--to", "xx"], "a", "'xx' is not supported: this model", id="unknown language"),

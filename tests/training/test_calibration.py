@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -17,15 +18,21 @@ from training.calibration import (
 from training.evaluation import TestSet
 from training.reliability_picture import draw
 from translator.confidence import Evidence
-from translator.errors import CorpusError
+from translator.errors import CorpusError, LanguageError
 from translator.inference import Translator
 from translator.translation import SentenceScore, Translation
 
 random = np.random.default_rng(0)
 
 
+class FakeManifest:
+    directions = (("en", "de"),)
+
+
 class FakeTranslator:
     """Answers "right" as often as its evidence says, else something else; a line of two sentences has two scores."""
+
+    manifest = FakeManifest()
 
     def translate(self, texts: Sequence[str], *, source: str, target: str, progress: object) -> list[Translation]:
         chance, answers = np.random.default_rng(1), []
@@ -84,9 +91,15 @@ def test_too_little_text_is_refused() -> None:
         calibrate(cast(Translator, FakeTranslator()), held_out(200), right=100.1)
 
 
+def test_a_direction_that_was_not_taught_is_refused() -> None:
+    wanted = replace(held_out(200), source="de", target="fr")
+    with pytest.raises(LanguageError, match="'de' to 'fr' was not taught; choose from: en to de"):
+        calibrate(cast(Translator, FakeTranslator()), wanted)
+
+
 def test_the_picture_has_a_line_a_direction_and_a_dot_a_bin() -> None:
     found = calibrate(cast(Translator, FakeTranslator()), held_out(500))
     picture = ET.fromstring(draw([found, found]))
     space = "{http://www.w3.org/2000/svg}"
-    assert len(picture.findall(f"{space}circle")) == 2 * (len(found.bins) + 1)
+    assert len(picture.findall(f"{space}circle")) == 2 * len(found.bins)
     assert "en → de: 500 sentences" in "".join(picture.itertext())

@@ -11,9 +11,9 @@ ACROSS, UP = even_axis("words", 0, 100), Axis("BLEU", [Tick(20, "twenty"), Tick(
 
 
 def dots(picture: ET.Element, colour: str) -> list[tuple[float, float]]:
-    """The places of a line's dots; the last of its colour stands in the legend."""
+    """The places of a line's dots."""
     found = [dot for dot in picture.findall(f"{SVG}circle") if dot.get("fill") == colour]
-    return [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in found[:-1]]
+    return [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in found]
 
 
 def test_an_axis_reaches_from_its_first_tick_to_its_last() -> None:
@@ -37,3 +37,9 @@ def test_labels_are_text_and_not_markup() -> None:
     assert {"<b> & co", "other", "words", "BLEU", "twenty"} <= set(texts)
     assert len({path.get("stroke") for path in picture.iter(f"{SVG}path") if path.get("class") == "line"}) == 2
     assert sum(path.get("class") == "ideal" for path in picture.iter(f"{SVG}path")) == 1
+
+
+def test_a_dozen_lines_can_be_told_apart() -> None:
+    picture = ET.fromstring(draw_lines("t", ACROSS, UP, [Series(str(n), [Point(n, 30)]) for n in range(12)]))
+    lines = [path for path in picture.iter(f"{SVG}path") if path.get("class") == "line"]
+    assert len({(path.get("stroke"), path.get("stroke-dasharray")) for path in lines}) == 12

@@ -8,7 +8,9 @@ import torch
 from tests.training.small_run import make_trainer
 from training.export import export
 from translator.checkpoint import Score, load_checkpoint, read_manifest
+from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions
+from translator.errors import ConfigError, InputError
 from translator.weights import StoredType
 
 
@@ -35,6 +37,35 @@ def test_smaller_types_shrink_the_matrices(
     saved = (trained / "model.safetensors").stat().st_size - (tmp_path / "out" / "model.safetensors").stat().st_size
     overhead = 4096  # names, and a scale for each row
     assert saved == pytest.approx((1 - share) * whole, abs=overhead)
+
+
+def curve(source: str, target: str, bias: float) -> Calibration:
+    return Calibration(
+        source=source, target=target, bias=bias, weights=Evidence(1.0, 0.0, 0.0, 0.5), right=60.0, test_set="dev",
+        sentences=200, expected_calibration_error=0.02,
+    )  # fmt: skip
+
+
+def test_a_calibration_replaces_that_of_its_direction_and_is_dropped_with_its_search(
+    trained: Path, tmp_path: Path
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    export(trained, first, calibrations=[curve("en", "de", 1.0)])
+    assert read_manifest(first).calibration("en", "de") == curve("en", "de", 1.0)
+    assert read_manifest(first).calibration("de", "en") is None
+    export(first, second, calibrations=[curve("en", "de", 2.0)])
+    assert read_manifest(second).calibrations == (curve("en", "de", 2.0),)
+    export(second, third, decoding=DecodingOptions(beam_size=3))
+    assert read_manifest(third).calibrations == ()
+
+
+def test_a_calibration_that_does_not_fit_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is of de to fr, which small model was not taught; it was taught: en to de"):
+        export(trained, tmp_path / "out", calibrations=[curve("de", "fr", 1.0)])
+    with pytest.raises(InputError, match="Two calibrations are of en to de"):
+        export(trained, tmp_path / "out", calibrations=[curve("en", "de", 1.0), curve("en", "de", 2.0)])
+    with pytest.raises(ConfigError, match="A calibration holds nan, wanted a number"):
+        curve("en", "de", float("nan"))
 
 
 def test_name_options_and_scores_are_told(trained: Path, tmp_path: Path) -> None:

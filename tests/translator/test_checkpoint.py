@@ -1,6 +1,7 @@
 """The checkpoint: what is saved comes back, what cannot be trusted is refused, and a save is all or nothing."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -62,6 +63,29 @@ def test_what_was_saved_comes_back_bit_by_bit(checkpoint: Checkpoint, checkpoint
     assert all(torch.equal(found[name].view(torch.int32), expected[name].view(torch.int32)) for name in expected)
     assert loaded.tokenizer.to_bytes() == checkpoint.tokenizer.to_bytes()
     assert not loaded.model.training
+
+
+def test_a_manifest_from_before_calibrations_has_none(folder: Path) -> None:
+    table = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del table["calibrations"]
+    (folder / "manifest.json").write_text(json.dumps(table), encoding="utf-8")
+    assert read_manifest(folder).calibrations == ()
+
+
+@pytest.mark.parametrize("damage", [{"bias": "x"}, {"weights": [1.0]}, {"weights": ["x"] * 4}, {"unknown": 1}])
+def test_a_damaged_calibration_is_refused(folder: Path, damage: dict[str, object]) -> None:
+    curve = {
+        "source": "en", "target": "de", "bias": 0.5, "weights": [1.0, 0.0, 0.0, 0.0], "right": 60.0, "test_set": "dev",
+        "sentences": 100, "expected_calibration_error": 0.0,
+    }  # fmt: skip
+    table = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for calibrations, is_read in (([curve], True), ([curve | damage], False)):
+        (folder / "manifest.json").write_text(json.dumps(table | {"calibrations": calibrations}), encoding="utf-8")
+        if is_read:
+            assert read_manifest(folder).calibrations[0].weights.mean_log_prob == 1.0
+        else:
+            with pytest.raises(CheckpointError, match="is damaged"):
+                read_manifest(folder)
 
 
 def test_the_manifest_comes_back_with_the_hashes_filled_in(checkpoint: Checkpoint, checkpoint_folder: Path) -> None:

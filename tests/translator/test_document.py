@@ -1,5 +1,7 @@
 """A text is taken apart without loss and put together again; what is too long for the model is cut, never dropped."""
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import ones
@@ -8,7 +10,7 @@ from translator.document import Document
 from translator.scoring import Hypothesis
 from translator.sentence import SourceSentence
 from translator.tokenizer import Tokenizer
-from translator.translation import TranslationRequest
+from translator.translation import SentenceScore, TranslationRequest
 
 LIMIT = 12
 
@@ -57,3 +59,6 @@ def test_a_hypothesis_without_text_gives_way_to_the_next_and_else_to_the_source(
     copied = whole.assemble([[nothing]])
     assert copied.text == "Why?"
     assert "No translation was found" in copied.warnings[0]
+    assert copied.sentences == (SentenceScore(0, 4, 0, 4, 0.0, None, None),)
+    assert copied.confidence is None
+    assert json.loads(json.dumps(copied.to_json())) == copied.to_json()

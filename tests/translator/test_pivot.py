@@ -67,7 +67,7 @@ def test_sentences_are_led_back_to_those_they_came_from() -> None:
     )  # fmt: skip
     both, copied = joined(first, second).sentences
     assert (both.source_start, both.source_end, both.score, both.confidence) == (0, 5, -3.0, 0.125)
-    assert (copied.source_start, copied.source_end, copied.confidence) == (0, 0, None)
+    assert (copied.source_start, copied.source_end, copied.confidence) == (0, len("a! b! c"), 0.5)
 
 
 def test_only_what_has_no_way_of_its_own_goes_twice() -> None:

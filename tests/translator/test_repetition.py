@@ -10,6 +10,7 @@ from translator.repetition import has_loop, most_repeats
     [
         ("", 0),
         ("Salat", 1),
+        ("1 000 000 000 Euro", 1),
         ("Salat Tomate Salat", 1),
         ("Nein, nein, nein!", 3),
         ("so gut, so gut", 2),
