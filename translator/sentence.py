@@ -10,8 +10,9 @@ from translator.confidence import Evidence, weigh
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
 from translator.text import normalise, words
-from translator.tokenizer import Tokenizer
+from translator.tokenizer import Decoded, Tokenizer
 from translator.translation import TokenScore
+from translator.verbatim import mask
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SourceSentence:
 
     @property
     def unknown(self) -> list[str]:
-        """Stretches of the sentence that the vocabulary cannot spell."""
+        """Stretches of the sentence that are to be copied: the vocabulary cannot spell them, or they are verbatim."""
         pairs = zip(self.ids, self.spans, strict=True)
         return [self.text[start:end].strip() for piece, (start, end) in pairs if piece == Tokenizer.unk_id]
 
@@ -55,6 +56,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
     """Makes a sentence ready.
 
     Capitals that small letters would spell in fewer pieces are shouting; those of a name the vocabulary knows are not.
+    What is the same in every language is one unknown piece.
 
     Args:
         text: As it stands in the source text.
@@ -63,17 +65,18 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
         target: Language wanted.
     """
     normalised = normalise(text)
-    ids, spans = tokenizer.encode_with_spans(normalised.text)
+    masked = mask(normalised.text)
+    ids, spans = tokenizer.encode_with_spans(masked.text)
     shouted = False
-    if is_upper(normalised.text):
-        calm = tokenizer.encode_with_spans(lowered(normalised.text))
+    if is_upper(masked.text):
+        calm = tokenizer.encode_with_spans(lowered(masked.text))
         if shouted := _effort(*calm) < _effort(ids, spans):
             ids, spans = calm
     return SourceSentence(
         normalised.text,
         tuple(start + origin for origin in normalised.origins),
         [tokenizer.language_id(target), *ids, tokenizer.eos_id],
-        [(0, 0), *spans, (len(normalised.text), len(normalised.text))],
+        [(0, 0), *masked.unmasked(spans), (len(normalised.text), len(normalised.text))],
         shouted,
     )
 
@@ -93,7 +96,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     source_words = words(sentence.text)
     copies = _copies(sentence, source_words, hypothesis)
     decoded = tokenizer.decode(hypothesis.token_ids, unknown=copies)
-    text = raised(decoded.text) if sentence.shouted else decoded.text
+    text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
     tokens = tuple(
         TokenScore(text[start:end], start, end, log_prob)
         for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
@@ -125,8 +128,10 @@ class GivenTarget:
 def read_target(text: str, sentence: SourceSentence, *, tokenizer: Tokenizer) -> GivenTarget:
     """Makes a translation of `sentence` ready; capitals that answer a shouted sentence are read as small letters."""
     normalised = normalise(text)
-    calm = lowered(normalised.text) if sentence.shouted and is_upper(normalised.text) else normalised.text
+    masked = mask(normalised.text)
+    calm = lowered(masked.text) if sentence.shouted and is_upper(masked.text) else masked.text
     ids, spans = tokenizer.encode_with_spans(calm)
+    spans = masked.unmasked(spans)
     origins, end = normalised.origins, len(normalised.text)
     return GivenTarget(
         text,
@@ -154,6 +159,15 @@ def _traced(links: Sequence[AlignedWords], sentence: SourceSentence) -> tuple[Al
     return tuple(
         replace(link, source_start=origins[link.source_start], source_end=origins[link.source_end]) for link in links
     )
+
+
+def _raised(decoded: Decoded, token_ids: Sequence[int]) -> str:
+    """Puts a translation in capitals, save what was copied: an address in capitals may be another one."""
+    text, copied = raised(decoded.text), decoded.text
+    for (start, end), token_id in zip(decoded.spans, token_ids, strict=True):
+        if token_id == Tokenizer.unk_id:
+            text = text[:start] + copied[start:end] + text[end:]
+    return text
 
 
 def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:
@@ -184,7 +198,7 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
     if has_loop(text, sentence.text):
         found.append(f"The translation of {_shown(sentence.text)} repeats itself where the text does not.")
     found += [
-        f"{_shown(stretch)} is not in the model's alphabet and is missing from the translation."
+        f"{_shown(stretch)} was to be copied and is missing from the translation."
         for stretch, times in Counter(filter(None, sentence.unknown)).items()
         if text.count(stretch) < times
     ]

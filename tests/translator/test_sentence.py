@@ -125,7 +125,7 @@ def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> N
     attention = looking_at(sentence, 0)  # at the language token, where there is nothing to copy
     written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
     assert "\u2665" not in written.text
-    assert written.warnings == ("'\u2665' is not in the model's alphabet and is missing from the translation.",)
+    assert written.warnings == ("'\u2665' was to be copied and is missing from the translation.",)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,28 @@ def test_a_translation_that_goes_round_in_circles_is_said_to(tokenizer: Tokenize
     looks = torch.ones(len(round_it_goes.ids) - 1, len(source.ids)) / len(source.ids)
     written = write_sentence(source, answer(tokenizer, round_it_goes, looks=looks), tokenizer=tokenizer)
     assert written.warnings == ("The translation of 'the cat' repeats itself where the text does not.",)
+
+
+def test_an_address_is_one_unknown_piece_and_copied_whole(tokenizer: Tokenizer) -> None:
+    text = "the dog: www.dog.org/x, eats"
+    sentence = read(tokenizer, text)
+    assert sentence.ids.count(tokenizer.unk_id) == 1
+    assert sentence.unknown == ["www.dog.org/x"]
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert written.text == text
+    assert written.warnings == ()
+    linked = {
+        (text[link.source_start : link.source_end], text[link.target_start : link.target_end])
+        for link in written.alignment
+    }
+    assert ("www", "www") in linked or ("www.dog.org", "www.dog.org") in linked
+
+
+def test_a_copied_address_is_not_put_in_capitals(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "THE DOG: www.dog.org EATS")
+    assert sentence.shouted
+    written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
+    assert written.text == "THE DOG: www.dog.org EATS"
 
 
 def test_shouting_is_read_calmly_and_answered_in_capitals(tokenizer: Tokenizer) -> None:
