@@ -11,6 +11,7 @@ import typer
 from carousel.files import open_output
 from carousel.options import ModelOption, ThreadsOption
 from carousel.progress import LotProgress, progress_bar
+from translator.errors import InputError
 
 if TYPE_CHECKING:
     from training.calibration import Reliability
@@ -45,13 +46,16 @@ def calibrate(
     """Measure how often a model is right when it says so, and fit its confidence to that.
 
     Shows sentences by confidence beside the share of them that was right, on sentences the curve was not fitted
-    on. carousel export puts the curve into a checkpoint; from then on every translation comes with a confidence.
+    on; lines of several sentences are passed over. carousel export puts the curve into a checkpoint; from then on
+    translations of this direction come with a confidence, in Python and in carousel translate --json.
     """
     from training import calibration
     from training.evaluation import read_test_set
     from training.reliability_picture import draw
     from translator.inference import Translator
 
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise InputError(f"The picture is an SVG, and {picture} is not named so: give a name that ends in .svg.")
     text = read_test_set(source_file, [reference_file], source=source, target=target)
     text = replace(text, name=name or text.name)
     translator = Translator.load(model, threads=threads)
@@ -68,7 +72,7 @@ def _report(model: str, found: "Reliability") -> str:
     share = sum(each.right * each.sentences for each in found.bins) / known.sentences
     return "\n".join(
         [
-            f"{model} on {known.test_set}, {known.source} → {known.target}, {known.sentences:,} sentences, "
+            f"{model} on {known.test_set}, {known.source} → {known.target}, {known.sentences:,} lines of one sentence, "
             f"{share:.1%} right (chrF of at least {known.right:g})",
             "",
             "confidence  sentences  right",

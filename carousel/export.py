@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from translator.checkpoint import Score
     from translator.confidence import Calibration
 
+CHECKPOINT_FILES = {"manifest.json", "model.safetensors", "tokenizer.model", "README.md"}
+
 EXAMPLES = """\b
 Examples:
   carousel export runs/mine/best models/mine
@@ -58,7 +60,8 @@ def export(
 ) -> None:
     """Make the small checkpoint that is served.
 
-    The options of the search become what the checkpoint recommends to all who use it.
+    The options of the search become what the checkpoint recommends to all who use it. A confidence that was fitted
+    to another search is dropped.
     """
     from training.export import export as write_export
     from translator.catalogue import find_checkpoint
@@ -91,6 +94,14 @@ def _check_destination(path: Path, source: Path) -> None:
     """Refuse to replace what is no checkpoint, or the source: the destination is replaced as a whole."""
     if path.resolve() == source.resolve():
         raise InputError(f"{path} is the checkpoint itself, which a smaller one would replace: name another folder.")
+    if source.resolve() in path.resolve().parents:
+        raise InputError(f"{path} lies inside the checkpoint it is made from: name another folder.")
+    strangers = sorted({file.name for file in path.iterdir()} - CHECKPOINT_FILES) if path.is_dir() else []
+    if (path / "manifest.json").is_file() and strangers:
+        raise InputError(
+            f"{path} holds {', '.join(strangers)} besides the checkpoint, which would be lost: move it, or name "
+            "another folder."
+        )
     if path.exists() and not (path / "manifest.json").is_file() and not _is_empty_folder(path):
         raise InputError(f"{path} is there and is no checkpoint: name a new folder, or one that may be replaced.")
 

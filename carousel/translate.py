@@ -54,7 +54,7 @@ def translate(
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="One JSON object a line, with score, tokens, alignment and warnings."),
+        typer.Option("--json", help="One JSON object a line, with score, confidence, tokens, alignment, warnings."),
     ] = False,
     n_best: Annotated[
         int, typer.Option(metavar="N", help="Translations of each line, best first, separated by tabs.")

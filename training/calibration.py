@@ -84,8 +84,8 @@ def calibrate(
             outcomes.append(metric.sentence_score(answer.text, references).score >= right)
     if len(evidence) < LEAST_SENTENCES or len(set(outcomes)) < 2:
         raise CorpusError(
-            f"{test_set.name} gives {len(evidence)} sentences of which {sum(outcomes)} are right; calibration needs at "
-            f"least {LEAST_SENTENCES}, some right and some not."
+            f"{test_set.name} gives {len(evidence)} lines of one sentence, of which {sum(outcomes)} are right; "
+            f"calibration needs at least {LEAST_SENTENCES}, some right and some not."
         )
     rows, wanted = np.array(evidence, dtype=np.float64), np.array(outcomes, dtype=np.float64)
     confidences = _held_out_confidences(rows, wanted)

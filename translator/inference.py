@@ -159,6 +159,11 @@ class Translator:
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Translation]:
         """Translates texts of several directions together; the rest as in `translate`."""
+        for number, request in enumerate(requests):
+            if not isinstance(request.text, str):
+                raise TypeError(
+                    f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."
+                )
         for _, source, target in set(requests):
             self.check_direction(source, target)
         translate = partial(

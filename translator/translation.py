@@ -87,14 +87,12 @@ class Translation:
 
     @property
     def confidence(self) -> float | None:
-        """Share of the sentences that may be expected to be right, 0 to 1; None for a model without calibration.
+        """Share of the sentences that may be expected to be right, 0 to 1.
 
-        1 when nothing had to be translated.
+        None when nothing had to be translated, or by a model without calibration.
         """
         found = [each.confidence for each in self.sentences if each.confidence is not None]
-        if len(found) < len(self.sentences):
-            return None
-        return sum(found) / len(found) if found else 1.0
+        return sum(found) / len(found) if found and len(found) == len(self.sentences) else None
 
     def to_json(self) -> dict[str, object]:
         """Returns plain lists, dicts, strings and numbers."""

@@ -279,7 +279,7 @@ def test_a_calibrated_model_says_how_sure_it_is(model: Path, tmp_path: Path) -> 
     code, table, _ = carousel(*arguments, "--picture", tmp_path / "picture.svg")
     assert (code, table.splitlines()[0]) == (
         0,
-        "nonsense on made up, en → de, 144 sentences, 50.0% right (chrF of at least 60)",
+        "nonsense on made up, en → de, 144 lines of one sentence, 50.0% right (chrF of at least 60)",
     )
     assert (tmp_path / "picture.svg").read_text(encoding="utf-8").startswith("<svg ")
     report.write_text(carousel(*arguments, "--json")[1])
@@ -295,6 +295,9 @@ def test_what_cannot_be_calibrated_on(model: Path, test_set: tuple[Path, Path], 
     code, _, complaint = carousel("calibrate", "--from", "en", "--to", "de", *test_set, "--model", model)
     assert (code, complaint.count("\n")) == (2, 1)
     assert "calibration needs at least 100" in complaint
+    here = carousel("calibrate", "--from", "en", "--to", "de", *test_set, "--model", model, "--picture", test_set[1])
+    assert here[0] == 2
+    assert "give a name that ends in .svg" in here[2]
     (tmp_path / "odd").write_text("{}")
     code, _, complaint = carousel("export", model, tmp_path / "out", "--calibration", tmp_path / "odd")
     assert code == 2
@@ -314,6 +317,18 @@ def test_an_export_does_not_replace_its_source(model: Path, tmp_path: Path) -> N
     assert (code, complaint.count("\n")) == (2, 1)
     assert "is the checkpoint itself, which a smaller one would replace: name another folder" in complaint
     assert read_manifest(model).stored_type == "float32"
+    code, _, complaint = carousel("export", model, model / "inside")
+    assert code == 2
+    assert "lies inside the checkpoint it is made from: name another folder" in complaint
+
+
+def test_an_export_leaves_the_files_of_others_alone(model: Path, tmp_path: Path) -> None:
+    assert carousel("export", model, tmp_path / "out")[0] == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    code, _, complaint = carousel("export", model, tmp_path / "out")
+    assert code == 2
+    assert "holds notes.txt besides the checkpoint, which would be lost: move it, or name another folder" in complaint
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
 def test_export_replaces_only_a_checkpoint(model: Path, tmp_path: Path) -> None:

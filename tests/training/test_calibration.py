@@ -85,7 +85,7 @@ def test_lines_of_several_sentences_are_passed_over() -> None:
 
 
 def test_too_little_text_is_refused() -> None:
-    with pytest.raises(CorpusError, match=r"held out gives 99 sentences of which .* needs at least 100"):
+    with pytest.raises(CorpusError, match=r"held out gives 99 lines of one sentence, of which .* needs at least 100"):
         calibrate(cast(Translator, FakeTranslator()), held_out(99))
     with pytest.raises(CorpusError, match="of which 0 are right"):
         calibrate(cast(Translator, FakeTranslator()), held_out(200), right=100.1)

@@ -150,6 +150,11 @@ def test_a_direction_it_was_not_taught_is_refused(
         translator.translate(texts, source=source, target=target)
 
 
+def test_an_item_that_is_no_text_is_named(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="Texts are str, and number 1 is bytes; decode it first"):
+        translator.translate(["Why?", b"Why?"], source="en", target="de")  # type: ignore[list-item]
+
+
 def test_one_request_of_an_unknown_language_refuses_them_all(translator: Translator) -> None:
     with pytest.raises(LanguageError, match="'fr' is not supported"):
         translator.translate_many([TranslationRequest("Why?", "en", "de"), TranslationRequest("Why?", "fr", "de")])
