@@ -61,6 +61,14 @@ class Dataset:
         """Returns the number of examples."""
         return int(self.starts[-1])
 
+    def usual_source_tokens(self, share: float = 0.99) -> int:
+        """Pieces that so large a share of the sources an epoch reads do not exceed, special tokens not counted."""
+        weights = np.repeat([corpus.weight for corpus in self.corpora], np.diff(self.starts))
+        order = np.argsort(self.source_lengths)
+        read = np.cumsum(weights[order])
+        place = int(np.searchsorted(read, share * read[-1] * (1 - 1e-9)))
+        return int(self.source_lengths[order[place]]) - 2
+
     def batch(self, examples: NDArray[np.int64]) -> SequencePair:
         """Lays the examples of these numbers side by side."""
         which = np.searchsorted(self.starts, examples, side="right") - 1

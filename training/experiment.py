@@ -68,7 +68,7 @@ def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
         languages=tuple(sorted({language for direction in config.directions for language in direction})),
         directions=config.directions,
         decoding=config.decoding,
-        training=_recipe(config, texts, start),
+        training=_recipe(config, texts, start) | {"usual_source_tokens": dataset.usual_source_tokens()},
         licence=config.licence,
         credits=config.credits,
     )

@@ -30,7 +30,7 @@ from translator.weights import StoredType, pack_weights, unpack_weights
 
 FORMAT = "carousel-checkpoint"
 FORMAT_VERSION = 1
-DEFAULT_MAX_SOURCE_TOKENS = 120
+DEFAULT_MAX_SOURCE_TOKENS, LEAST_MAX_SOURCE_TOKENS = 120, 40
 MANIFEST, WEIGHTS, TOKENIZER, CARD = "manifest.json", "model.safetensors", "tokenizer.model", "README.md"
 _TEXTS = ("name", "stored_type", "licence", "weights_sha256", "tokenizer_sha256")
 _LISTS = ("languages", "directions", "scores", "credits")
@@ -97,9 +97,14 @@ class Manifest:
 
     @property
     def max_source_tokens(self) -> int:
-        """Pieces of the longest sentence the model was taught; longer ones are better cut."""
-        limit = dict(self.training.get("cleaning", {})).get("max_tokens")
-        return int(limit) if limit else DEFAULT_MAX_SOURCE_TOKENS
+        """Pieces of the longest sentence that is translated whole; of longer ones the model has read too few.
+
+        All that it was taught if the manifest does not say what is usual, else the longest usual ones, but no fewer
+        than `LEAST_MAX_SOURCE_TOKENS`.
+        """
+        taught = int(dict(self.training.get("cleaning", {})).get("max_tokens") or DEFAULT_MAX_SOURCE_TOKENS)
+        usual = int(self.training.get("usual_source_tokens", taught))
+        return min(taught, max(usual, LEAST_MAX_SOURCE_TOKENS))
 
     def calibration(self, source: str, target: str) -> Calibration | None:
         """Returns that of one direction, if it was ever fitted."""

@@ -1,6 +1,7 @@
 """From clean text to numbered examples: nothing is lost, and special tokens stand where they should."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_every_dress_is_a_corpus_that_is_read_in_its_share(tokenizer: Tokenizer)
     for corpus, (_, read, _) in zip(corpora, expected, strict=True):
         assert [ids.tolist() for ids in corpus.sources] == [tokenizer.encode(source) for source, _ in read]
         assert [ids.tolist() for ids in corpus.targets] == [tokenizer.encode(target) for _, target in read]
+
+
+def test_the_usual_length_is_that_of_what_is_read() -> None:
+    short, long = ([([9] * size, [9])] for size in (3, 50))
+    corpora = [corpus_of(GERMAN, *short * 98, *long * 2), corpus_of(FRENCH, *long * 100)]
+    assert Dataset(corpora).usual_source_tokens() == 50
+    rare = [corpora[0], replace(corpora[1], weight=0.001)]
+    assert [Dataset(rare).usual_source_tokens(share) for share in (0.5, 0.97, 0.99)] == [3, 3, 50]
 
 
 def test_sources_are_read_in_other_pieces_in_their_share(tokenizer: Tokenizer) -> None:

@@ -65,6 +65,23 @@ def test_what_was_saved_comes_back_bit_by_bit(checkpoint: Checkpoint, checkpoint
     assert not loaded.model.training
 
 
+@pytest.mark.parametrize(
+    ("training", "longest"),
+    [
+        pytest.param({}, 120, id="nothing known"),
+        pytest.param({"cleaning": {"max_tokens": 90}}, 90, id="what it was taught"),
+        pytest.param({"cleaning": {"max_tokens": 90}, "usual_source_tokens": 55}, 55, id="what is usual"),
+        pytest.param({"cleaning": {"max_tokens": 90}, "usual_source_tokens": 5}, 40, id="a corpus of words"),
+        pytest.param({"cleaning": {"max_tokens": 30}, "usual_source_tokens": 30}, 30, id="never more than taught"),
+        pytest.param({"cleaning": {"max_tokens": 0}, "usual_source_tokens": 70}, 70, id="no limit in training"),
+    ],
+)
+def test_the_longest_sentence_that_is_translated_whole(
+    checkpoint: Checkpoint, training: dict[str, object], longest: int
+) -> None:
+    assert replace(checkpoint.manifest, training=training).max_source_tokens == longest
+
+
 def test_a_manifest_from_before_calibrations_has_none(folder: Path) -> None:
     table = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     del table["calibrations"]
