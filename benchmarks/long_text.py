@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from sacrebleu.metrics.bleu import BLEU
+
 from training.chart import Axis, Point, Series, Tick, draw_lines, even_axis
-from training.evaluation import TestSet, evaluate, read_test_set
+from training.evaluation import TestSet, read_test_set
 from translator.errors import CarouselError
 from translator.inference import Translator
 
@@ -32,20 +34,26 @@ def main() -> None:
     print(f"{translator.name}, {translator.compute_type}, the first {options.sentences:,} sentences of dev\n")
     heads = ["alone", *(f"{length} words" for length in LENGTHS[1:])]
     print(f"| direction, joined as | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}")
-    series = []
+    series, metric = [], BLEU()
     for source, target in translator.manifest.directions:
         whole = _dev(options.data, source, target, options.sentences)
         for name, join in ((SENTENCES, " ".join), (ONE_SENTENCE, _as_one)):
-            scores = [evaluate(translator, _joined(whole, length, join)).scores[0].value for length in LENGTHS]
+            scores = [_bleu(translator, _joined(whole, length, join), metric) for length in LENGTHS]
             print(f"| {source} → {target}, {name} | {' | '.join(f'{score:.2f}' for score in scores)} |", flush=True)
             points = [Point(float(place), score) for place, score in enumerate(scores)]
             series.append(Series(f"{source} → {target}, joined as {name}", points))
+    print(f"\nBLEU: {metric.get_signature()}")
     if options.picture:
         across = Axis("words in a text, at least", [Tick(float(place), head) for place, head in enumerate(heads)])
         best = max(point.y for each in series for point in each.points)
         up = even_axis("BLEU", 0, 10 * (best // 10 + 1))
         options.picture.write_text(draw_lines("BLEU by length of text", across, up, series), encoding="utf-8")
-        print(f"\n{options.picture}")
+        print(options.picture)
+
+
+def _bleu(translator: Translator, text: TestSet, metric: BLEU) -> float:
+    answers = translator.translate(text.sources, source=text.source, target=text.target)
+    return float(metric.corpus_score([answer.text for answer in answers], text.references).score)
 
 
 def _dev(data: Path, source: str, target: str, sentences: int) -> TestSet:
