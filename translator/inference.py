@@ -5,6 +5,7 @@ with alignment, scores and warnings -> segments put back. What cannot be transla
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -184,12 +185,14 @@ class Translator:
         cancelled: Callable[[], bool] | None,
     ) -> list[Translation]:
         limit = self.manifest.max_source_tokens
+        # A curve holds for the search that it was fitted with, whatever the number of answers.
+        calibrated = replace(options, n_best=1) == replace(self.manifest.decoding, n_best=1)
         documents = [
             Document(
                 request,
                 tokenizer=self._tokenizer,
                 max_source_tokens=limit,
-                calibration=self.manifest.calibration(request.source, request.target),
+                calibration=self.manifest.calibration(request.source, request.target) if calibrated else None,
             )
             for request in requests
         ]

@@ -89,7 +89,8 @@ class Translation:
     def confidence(self) -> float | None:
         """Share of the sentences that may be expected to be right, 0 to 1.
 
-        None when nothing had to be translated, or by a model without calibration.
+        None when nothing had to be translated, by a model without calibration, or with another search than it was
+        fitted with.
         """
         found = [each.confidence for each in self.sentences if each.confidence is not None]
         return sum(found) / len(found) if found and len(found) == len(self.sentences) else None

@@ -11,6 +11,7 @@ import torch
 
 from tests.translator.conftest import COMPUTE_TYPES
 from translator.checkpoint import Checkpoint
+from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.errors import CancelledError, CheckpointError, ConfigError, InputError, LanguageError
@@ -232,6 +233,21 @@ def test_hypotheses_that_read_alike_are_one_alternative(
 def test_without_options_the_checkpoint_decides(translator: Translator) -> None:
     assert one(translator, TEXTS[0], None) == one(translator, TEXTS[0], translator.manifest.decoding)
     assert one(translator, TEXTS[0], None) != one(translator, TEXTS[0], QUICK)
+
+
+def test_confidence_is_told_of_the_search_it_was_fitted_with(checkpoint: Checkpoint) -> None:
+    curve = Calibration(
+        source="en", target="de", bias=0.5, weights=Evidence(1.0, 0.0, 0.0, 0.0), right=60.0, test_set="dev",
+        sentences=100, expected_calibration_error=0.0,
+    )  # fmt: skip
+    translator = Translator(checkpoint._replace(manifest=replace(checkpoint.manifest, calibrations=(curve,))))
+    search = checkpoint.manifest.decoding
+    for options, is_told in ((None, True), (replace(search, n_best=2), True), (replace(search, beam_size=1), False)):
+        answer = one(translator, "Why?", options)
+        assert (answer.confidence is not None) is is_told
+        assert (answer.confidence is None) or 0 < answer.confidence < 1
+    [back] = translator.translate(["Warum?"], source="de", target="en")
+    assert back.confidence is None
 
 
 def test_progress_counts_sentences_up_to_all_of_them(translator: Translator) -> None:
