@@ -11,20 +11,18 @@ from pathlib import Path
 
 import torch
 
-from translator.alignment import Link, Side, best_links, spans_of, symmetrise, word_shares
+from translator.alignment import Link, symmetrise
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.document import Document
 from translator.engine import DecodingEngine
-from translator.errors import ConfigError, InputError, LanguageError
-from translator.forced_decoding import score_all
+from translator.errors import ConfigError, LanguageError
+from translator.judging import GivenPair, judge, link_words, read_pairs
 from translator.pivot import Progress, reachable, translate_in_legs
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
-from translator.scoring import Hypothesis
-from translator.sentence import GivenTarget, SourceSentence, judge_sentence, read_sentence, read_target
-from translator.translation import SentenceScore, Translation, TranslationRequest
+from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "Translator"]
 
@@ -241,21 +239,8 @@ class Translator:
             InputError: The two differ in number.
             LanguageError: The model was not taught this direction.
         """
-        judged = (judge_sentence(*forced) for forced in self._force(sources, targets, source=source, target=target))
-        return [
-            Translation(
-                answer.text,
-                source,
-                target,
-                text,
-                score=answer.score,
-                # A calibration speaks of the model's own answers, so there is no confidence here.
-                sentences=(SentenceScore(0, len(text), 0, len(answer.text), answer.score, answer.evidence, None),),
-                tokens=answer.tokens,
-                alignment=answer.alignment,
-            )
-            for text, answer in zip(sources, judged, strict=True)
-        ]
+        pairs = self._read_pairs(sources, targets, source=source, target=target)
+        return [judge(pair, text, source=source, target=target) for pair, text in zip(pairs, sources, strict=True)]
 
     def align(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
@@ -289,31 +274,14 @@ class Translator:
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
     ) -> list[set[Link]]:
         texts, wanted = ([" ".join(words) for words in side] for side in (sources, targets))
-        forced = self._force(texts, wanted, source=source, target=target)
-        links = []
-        for (sentence, given, hypothesis), words, others in zip(forced, sources, targets, strict=True):
-            origins = sentence.origins
-            pieces = [(origins[start], origins[end]) for start, end in sentence.spans]
-            sides = Side(pieces, spans_of(words)), Side(given.tokens, spans_of(others))
-            links.append(best_links(word_shares(hypothesis.attention_weights, *sides)))
-        return links
+        pairs = self._read_pairs(texts, wanted, source=source, target=target)
+        return list(map(link_words, pairs, sources, targets))
 
-    def _force(
+    def _read_pairs(
         self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str
-    ) -> list[tuple[SourceSentence, GivenTarget, Hypothesis]]:
-        """Reads each target as the translation of its source, both one sentence."""
-        if isinstance(sources, str) or isinstance(targets, str):
-            raise TypeError("score() takes lists of texts; put the one text of each side into a list: [text].")
-        if len(sources) != len(targets):
-            raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
+    ) -> list[GivenPair]:
         if (source, target) not in self.manifest.directions:
             known = ", ".join(f"{one} to {other}" for one, other in self.manifest.directions)
             raise LanguageError(f"{source!r} to {target!r} was not taught; choose from: {known}.")
-        sentences = [read_sentence(text, 0, tokenizer=self._tokenizer, target=target) for text in sources]
-        given = [
-            read_target(text, sentence, tokenizer=self._tokenizer)
-            for text, sentence in zip(targets, sentences, strict=True)
-        ]
-        pairs = [(sentence.ids, wanted.ids) for sentence, wanted in zip(sentences, given, strict=True)]
-        hypotheses = score_all(self._engine, pairs, alpha=self.manifest.decoding.length_penalty)
-        return list(zip(sentences, given, hypotheses, strict=True))
+        alpha = self.manifest.decoding.length_penalty
+        return read_pairs(self._engine, self._tokenizer, sources, targets, target_language=target, alpha=alpha)
