@@ -75,6 +75,8 @@ def _bound(host: str, port: int) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             bound[-1].bind(address)
+        if not bound:
+            raise OSError("this machine lacks its kind of address")
     except (OSError, OverflowError, UnicodeError) as error:
         for each in bound:
             each.close()

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from training.evaluation import Evaluation, evaluate, read_test_set
+from training.evaluation import Evaluation, evaluate, read_held_out
 from translator.errors import CarouselError
 from translator.inference import Translator
 from translator.products import WantedComputeType
@@ -37,9 +37,7 @@ def main() -> None:
 
 
 def _measure(translator: Translator, data: Path, source: str, target: str) -> Evaluation:
-    folders = [data / f"{source}-{target}", data / f"{target}-{source}"]
-    folder = next(filter(Path.is_dir, folders), folders[0])
-    text = read_test_set(folder / f"dev.{source}", [folder / f"dev.{target}"], source=source, target=target)
+    text = read_held_out(data, source=source, target=target)
     return evaluate(translator, text)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from sacrebleu.metrics.bleu import BLEU
 
 from training.chart import Axis, Point, Series, Tick, draw_lines, even_axis
-from training.evaluation import TestSet, read_test_set
+from training.evaluation import TestSet, read_held_out
 from translator.errors import CarouselError
 from translator.inference import Translator
 
@@ -57,9 +57,7 @@ def _bleu(translator: Translator, text: TestSet, metric: BLEU) -> float:
 
 
 def _dev(data: Path, source: str, target: str, sentences: int) -> TestSet:
-    folders = [data / f"{source}-{target}", data / f"{target}-{source}"]
-    folder = next(filter(Path.is_dir, folders), folders[0])
-    whole = read_test_set(folder / f"dev.{source}", [folder / f"dev.{target}"], source=source, target=target)
+    whole = read_held_out(data, source=source, target=target)
     return TestSet(whole.name, source, target, whole.sources[:sentences], [whole.references[0][:sentences]])
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from training.calibration import Reliability, calibrate
-from training.evaluation import read_test_set
+from training.evaluation import read_held_out
 from training.reliability_picture import draw
 from translator.errors import CarouselError
 from translator.inference import Translator
@@ -43,9 +43,7 @@ def main() -> None:
 
 
 def _measure(translator: Translator, data: Path, source: str, target: str) -> Reliability:
-    folders = [data / f"{source}-{target}", data / f"{target}-{source}"]
-    folder = next(filter(Path.is_dir, folders), folders[0])
-    text = read_test_set(folder / f"dev.{source}", [folder / f"dev.{target}"], source=source, target=target)
+    text = read_held_out(data, source=source, target=target)
     return calibrate(translator, replace(text, name="everyday dev"))
 
 

@@ -131,6 +131,22 @@ def read_test_set(source_file: Path, reference_files: Sequence[Path], *, source:
     return TestSet(source_file.name, source, target, sources, references)
 
 
+def read_held_out(data: Path, *, source: str, target: str) -> TestSet:
+    """Reads the held-out text of a direction from a folder of pairs, each of which serves both directions.
+
+    Args:
+        data: Holds a folder a pair, such as `en-de` with `dev.en` and `dev.de`.
+        source: Language code.
+        target: Language code.
+
+    Raises:
+        CorpusError: There is no such pair, or its sides differ in length.
+    """
+    folders = [data / f"{source}-{target}", data / f"{target}-{source}"]
+    folder = next(filter(Path.is_dir, folders), folders[0])
+    return read_test_set(folder / f"dev.{source}", [folder / f"dev.{target}"], source=source, target=target)
+
+
 def named_test_set(name: str, *, source: str, target: str) -> TestSet:
     """Reads a test set that sacreBLEU knows by name ("wmt20"), which it downloads once.
 

@@ -163,7 +163,7 @@ class Translator:
                 raise TypeError(
                     f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."
                 )
-        for _, source, target in set(requests):
+        for source, target in {(request.source, request.target) for request in requests}:
             self.check_direction(source, target)
         translate = partial(
             self._translate_taught,

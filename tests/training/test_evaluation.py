@@ -7,7 +7,7 @@ import sacrebleu
 
 from tests.training.small_run import write_lines
 from training.comparison import compare
-from training.evaluation import TestSet, bleu_by_length, named_test_set, read_test_set, score
+from training.evaluation import TestSet, bleu_by_length, named_test_set, read_held_out, read_test_set, score
 from translator.errors import CorpusError, InputError
 
 REFERENCES = ["the cat sat on the mat today .", "hello there my good old friend .", "we are going home now ."] * 10
@@ -70,3 +70,13 @@ def test_a_clear_difference_is_significant_and_says_how_it_was_found() -> None:
 def test_systems_of_unlike_length_are_refused() -> None:
     with pytest.raises(CorpusError, match="30 and 29 lines"):
         compare(REFERENCES, WORSE[1:], [REFERENCES])
+
+
+@pytest.mark.parametrize(("source", "target"), [("en", "de"), ("de", "en")])
+def test_the_folder_of_a_pair_serves_both_directions(tmp_path: Path, source: str, target: str) -> None:
+    (tmp_path / "en-de").mkdir()
+    for language in ("en", "de"):
+        (tmp_path / "en-de" / f"dev.{language}").write_text(f"a line in {language}\n", encoding="utf-8")
+    found = read_held_out(tmp_path, source=source, target=target)
+    assert (found.source, found.target) == (source, target)
+    assert (found.sources, found.references) == ([f"a line in {source}"], [[f"a line in {target}"]])
