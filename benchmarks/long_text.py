@@ -4,8 +4,8 @@
 
 The same held-out sentences are joined to texts of more and more words, so that only the length differs. Joined by
 spaces, a text is cut into its sentences again before the model sees it, which is what users get. Joined by semicolons,
-their own final stops taken off, it is one long sentence, and shows how far the model itself reaches; only one with more
-pieces than the model was taught is cut then.
+their own final stops taken off, it is one long sentence, and shows how far the model itself reaches; one with more
+pieces than the manifest calls usual is cut at a clause.
 """
 
 import argparse
