@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from api.batching import Batcher, TextTranslator
+from api.answers import sign
+from api.batching import Batcher
 from api.cors import CorsMiddleware
+from api.detection import LanguageDetector
 from api.errors import install_error_handlers
 from api.languages import Languages
 from api.routes import router
 from api.settings import Settings, load_settings
+from api.text_translator import TextTranslator
 
 if TYPE_CHECKING:
     from translator.config import DecodingOptions
@@ -110,10 +113,13 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loaded: TextTranslator = translator or load_translator(settings)
+        options = search_options(loaded, settings.beam_size)
         app.state.languages = Languages(loaded.languages, loaded.directions)
+        app.state.detector = LanguageDetector(loaded.languages)
+        app.state.signature = sign(loaded.manifest, options or loaded.manifest.decoding)
         async with Batcher(
             loaded,
-            options=search_options(loaded, settings.beam_size),
+            options=options,
             queue_characters=settings.queue_characters,
             deadline_seconds=settings.deadline_seconds,
             batch_wait_seconds=settings.batch_wait_seconds,

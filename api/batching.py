@@ -14,55 +14,24 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from api.errors import BusyError, DeadlineError
 from api.jobs import Job, JobQueue, Piece
 from api.pace import Pace
+from api.text_translator import TextTranslator
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.config import DecodingOptions
-    from translator.inference import Translation, TranslationRequest
+    from translator.inference import Translation
 
 logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER_SECONDS = 60
-
-
-class DecodingAdvice(Protocol):
-    """What the service reads of a checkpoint's manifest."""
-
-    @property
-    def decoding(self) -> "DecodingOptions":
-        """The options that were chosen on held-out text."""
-
-
-class TextTranslator(Protocol):
-    """What the service asks of a `translator.inference.Translator`."""
-
-    @property
-    def manifest(self) -> DecodingAdvice:
-        """What the checkpoint says of itself."""
-
-    @property
-    def languages(self) -> Sequence[str]:
-        """Codes of the languages that the model knows."""
-
-    @property
-    def directions(self) -> Sequence[tuple[str, str]]:
-        """(source, target) pairs that it translates."""
-
-    def translate_many(
-        self,
-        requests: Sequence["TranslationRequest"],
-        *,
-        options: "DecodingOptions | None" = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> Sequence["Translation"]:
-        """Translates texts of mixed directions; raises soon after `cancelled` turns true."""
 
 
 class Batcher:
@@ -128,16 +97,19 @@ class Batcher:
         """Characters in the queue; what the worker has in hand is not among them."""
         return self._queue.characters
 
-    async def translate(self, texts: Sequence[str], *, source: str, target: str) -> list["Translation"]:
-        """Translates the texts of one request; the direction must have been checked before.
+    async def translate(
+        self, texts: Sequence[str], *, sources: Sequence[str], target: str, alternatives: int = 0
+    ) -> list["Translation"]:
+        """Translates the texts of one request; the directions must have been checked before.
 
         Cancelling this call (the client went away) takes what still waits out of the queue, and stops the
         worker once nobody waits for any text of its batch.
 
         Args:
             texts: At least one text.
-            source: The language of all of them.
+            sources: The language of each.
             target: The language wanted.
+            alternatives: Further translations wanted of each; there may be more, or fewer.
 
         Returns:
             One translation a text, in order.
@@ -147,7 +119,7 @@ class Batcher:
             DeadlineError: The deadline passed while the worker was at the last text.
             Exception: What the translator raised for these texts.
         """
-        job = Job(texts, source, target, asyncio.get_running_loop().create_future())
+        job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives)
         self._admit(job)
         try:
             async with asyncio.timeout(self._deadline_seconds) as deadline:
@@ -229,8 +201,8 @@ class Batcher:
 
         try:
             translations = self._translator.translate_many(
-                [TranslationRequest(piece.text, piece.job.source, piece.job.target) for piece in batch],
-                options=self._options,
+                [TranslationRequest(piece.text, piece.source, piece.job.target) for piece in batch],
+                options=self._search(max(piece.job.alternatives for piece in batch)),
                 cancelled=lambda: all(piece.job.abandoned for piece in batch),
             )
         except BaseException as error:
@@ -241,6 +213,14 @@ class Batcher:
         if len(translations) != len(batch):
             raise RuntimeError(f"{len(batch)} texts went in and {len(translations)} translations came out.")
         return translations
+
+    def _search(self, alternatives: int) -> "DecodingOptions | None":
+        """Asks for as many answers as the beam holds: those that hardly differ will not count as alternatives."""
+        if not alternatives:
+            return self._options
+        options = self._options or self._translator.manifest.decoding
+        beam_size = max(options.beam_size, 1 + alternatives)
+        return replace(options, beam_size=beam_size, n_best=beam_size)
 
 
 def _report_failure(feeder: asyncio.Task[None]) -> None:

@@ -6,9 +6,10 @@ from fastapi import Depends, Request
 
 from api.batching import Batcher
 from api.body import read_values
+from api.detection import LanguageDetector
 from api.errors import InvalidRequestError
 from api.languages import Languages
-from api.schemas import TranslateRequest, exceeds_limit
+from api.schemas import Signature, TranslateRequest, exceeds_limit
 from api.settings import Settings
 
 
@@ -27,20 +28,45 @@ async def get_languages(request: Request) -> Languages:
     return cast(Languages, request.app.state.languages)
 
 
+async def get_detector(request: Request) -> LanguageDetector:
+    """Returns what tells the language of a text."""
+    return cast(LanguageDetector, request.app.state.detector)
+
+
+async def get_signature(request: Request) -> Signature:
+    """Returns what says which model translates, and how."""
+    return cast(Signature, request.app.state.signature)
+
+
 SettingsDependency = Annotated[Settings, Depends(get_settings)]
 BatcherDependency = Annotated[Batcher, Depends(get_batcher)]
 LanguagesDependency = Annotated[Languages, Depends(get_languages)]
+DetectorDependency = Annotated[LanguageDetector, Depends(get_detector)]
+SignatureDependency = Annotated[Signature, Depends(get_signature)]
 
 
-async def read_translate_request(request: Request, settings: SettingsDependency) -> TranslateRequest:
+async def read_body_values(request: Request, settings: SettingsDependency) -> dict[str, object]:
+    """Reads the parameters of a request by name, however they were sent.
+
+    Raises:
+        InvalidRequestError: The body cannot be read.
+        HTTPException: 413, the body is too large.
+    """
+    return await read_values(request, max_body_bytes=settings.max_body_bytes)
+
+
+ValuesDependency = Annotated[dict[str, object], Depends(read_body_values)]
+
+
+async def read_translate_request(values: ValuesDependency, settings: SettingsDependency) -> TranslateRequest:
     """Reads the parameters of `POST /translate` and refuses what is not served, each with its own sentence.
 
     Raises:
         InvalidRequestError: A parameter is missing, malformed, beyond a limit, or not served.
-        HTTPException: 413, the body is too large.
     """
-    values = await read_values(request, max_body_bytes=settings.max_body_bytes)
-    wanted = TranslateRequest.from_values(values, max_texts=settings.max_texts)
+    wanted = TranslateRequest.from_values(
+        values, max_texts=settings.max_texts, max_alternatives=settings.max_alternatives
+    )
     _refuse_unserved(wanted)
     longest = max(map(len, wanted.texts()))
     if longest > settings.max_text_characters:
@@ -56,7 +82,3 @@ def _refuse_unserved(wanted: TranslateRequest) -> None:
         raise InvalidRequestError(f"{wanted.format[:40]} format is not supported")
     if wanted.target.strip().lower() == "auto":
         raise InvalidRequestError("auto is not supported")
-    if wanted.source.strip().lower() == "auto":
-        raise InvalidRequestError("auto is not supported as source yet; name the language of the text")
-    if wanted.alternatives > 0:
-        raise InvalidRequestError("Invalid request: alternatives parameter must be <= 0")

@@ -20,16 +20,18 @@ class Job:
 
     Args:
         texts: At least one.
-        source: Language code of all of them.
-        target: Language code of the answer.
+        sources: The language code of each.
+        target: Language code of the answers.
         answer: Resolves to one translation a text; done (or cancelled) means that nobody waits any more.
+        alternatives: Further translations wanted of each text.
         taken: Texts handed out so far, from the first.
     """
 
     texts: Sequence[str]
-    source: str
+    sources: Sequence[str]
     target: str
     answer: asyncio.Future[list["Translation"]]
+    alternatives: int = 0
     taken: int = 0
     _translations: dict[int, "Translation"] = field(default_factory=dict)
 
@@ -65,6 +67,11 @@ class Piece(NamedTuple):
     def text(self) -> str:
         """The text itself."""
         return self.job.texts[self.position]
+
+    @property
+    def source(self) -> str:
+        """Its language code."""
+        return self.job.sources[self.position]
 
 
 class JobQueue:

@@ -1,24 +1,16 @@
-"""The languages of the loaded model as the service speaks of them: codes, English names, directions.
+"""The languages of the loaded model as the service speaks of them: codes, names, directions.
 
 Errors use the sentences of LibreTranslate, which clients show to people.
 """
 
 from collections.abc import Sequence
 
+from babel import Locale, UnknownLocaleError
+
 from api.schemas import Language
 from translator.errors import LanguageError
 
-ENGLISH_NAMES = {
-    "ar": "Arabic", "az": "Azerbaijani", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech",
-    "da": "Danish", "de": "German", "el": "Greek", "en": "English", "eo": "Esperanto", "es": "Spanish",
-    "et": "Estonian", "eu": "Basque", "fa": "Persian", "fi": "Finnish", "fr": "French", "ga": "Irish",
-    "gl": "Galician", "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian",
-    "is": "Icelandic", "it": "Italian", "ja": "Japanese", "ko": "Korean", "la": "Latin", "lt": "Lithuanian",
-    "lv": "Latvian", "ms": "Malay", "nb": "Norwegian", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese",
-    "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian",
-    "sv": "Swedish", "sw": "Swahili", "th": "Thai", "tl": "Tagalog", "tr": "Turkish", "uk": "Ukrainian",
-    "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
+MOST_PREFERENCES = 20  # of a header; a browser sends a handful
 
 EXAMPLES = {"en": "Where is the train station?", "de": "Wo ist der Bahnhof?"}
 
@@ -55,14 +47,22 @@ class Languages:
         """
         if source != target and (source, target) not in self._directions:
             raise LanguageError(
-                f"{english_name(target)} ({target}) is not available as a target language "
-                f"from {english_name(source)} ({source})"
+                f"{language_name(target)} ({target}) is not available as a target language "
+                f"from {language_name(source)} ({source})"
             )
 
-    def listing(self) -> list[Language]:
-        """Returns every language with the targets it can be translated to, itself included."""
-        codes = sorted(self._by_lower_case.values())
-        return [Language(code=code, name=english_name(code), targets=self._targets(code)) for code in codes]
+    def listing(self, accept_language: str = "") -> list[Language]:
+        """Returns every language with the targets it can be translated to, itself included.
+
+        Args:
+            accept_language: The header of the same name: what languages the names are wanted in.
+        """
+        codes, locale = sorted(self._by_lower_case.values()), preferred_locale(accept_language)
+        return [Language(code=code, name=language_name(code, locale), targets=self._targets(code)) for code in codes]
+
+    def sources_of(self, target: str) -> list[str]:
+        """Returns the languages that can be translated to `target`, itself included."""
+        return sorted({target} | {source for source, reached in self._directions if reached == target})
 
     def example(self) -> dict[str, str]:
         """Returns the body of a request that this model can answer; English to German if it knows it."""
@@ -73,9 +73,32 @@ class Languages:
         return sorted({source} | {target for start, target in self._directions if start == source})
 
 
-def english_name(code: str) -> str:
-    """Returns the English name of a language, or the code of one that has none here."""
-    return ENGLISH_NAMES.get(code.lower(), code)
+def language_name(code: str, locale: str = "en") -> str:
+    """Returns the name of a language, with a capital, in the language of `locale`; the code if it has none."""
+    try:
+        name = Locale.parse(code, sep="-").get_display_name(locale)
+    except (UnknownLocaleError, ValueError):
+        name = None
+    return name[:1].upper() + name[1:] if name else code
+
+
+def preferred_locale(accept_language: str) -> str:
+    """Returns the first language of an Accept-Language header whose names for languages are known; else English."""
+    for tag in sorted(accept_language.split(",")[:MOST_PREFERENCES], key=_quality, reverse=True):
+        try:
+            return str(Locale.parse(tag.partition(";")[0].strip(), sep="-"))
+        except (UnknownLocaleError, ValueError):
+            continue
+    return "en"
+
+
+def _quality(preference: str) -> float:
+    """Reads the weight of one entry, such as 0.8 of "de;q=0.8"; one that cannot be read is the last to be asked."""
+    _, _, weight = preference.partition(";q=")
+    try:
+        return float(weight or 1)
+    except ValueError:
+        return 0.0
 
 
 def _shortened(text: str, limit: int = 40) -> str:

@@ -38,18 +38,22 @@ class TranslateRequest(BaseModel):
     q: Text | Texts = Field(
         description="The text, or (in JSON only) an array of texts.", examples=["Where is the train station?"]
     )
-    source: Text = Field(description="Language code of q. `auto` is not served yet.", examples=["en"])
+    source: Text = Field(description="Language code of q, or `auto`: each text is looked at.", examples=["en"])
     target: Text = Field(description="Language code of the answer.", examples=["de"])
     format: Text = Field("text", description="`text`. `html` is not served yet.")
-    alternatives: Count = Field(0, description="Further translations wanted. More than 0 is not served yet.")
+    alternatives: Count = Field(0, description="Further translations wanted of each text; there may be fewer.")
+    alignment: bool = Field(False, description="Answer also which words belong together. Not in LibreTranslate.")
+    scores: bool = Field(False, description="Answer also how sure the model is. Not in LibreTranslate.")
+    signature: bool = Field(False, description="Answer also what translated, and how. Not in LibreTranslate.")
 
     @classmethod
-    def from_values(cls, values: Mapping[str, object], *, max_texts: int) -> "TranslateRequest":
+    def from_values(cls, values: Mapping[str, object], *, max_texts: int, max_alternatives: int) -> "TranslateRequest":
         """Checks what a client sent; an empty value counts as absent, as in LibreTranslate.
 
         Args:
             values: The parameters by name, as they came.
             max_texts: Most texts in q. They are counted before one of them is looked at.
+            max_alternatives: Most further translations of each.
 
         Raises:
             InvalidRequestError: A parameter is missing or of the wrong kind, or q has too many texts.
@@ -59,10 +63,18 @@ class TranslateRequest(BaseModel):
             raise exceeds_limit(len(texts), max_texts)
         present = {name: value for name, value in values.items() if _is_given(name, value)}
         try:
-            return cls.model_validate(present)
+            wanted = cls.model_validate(present)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise InvalidRequestError(_sentence(str(first["loc"][0]), str(first["type"]))) from None
+        if wanted.alternatives > max_alternatives:
+            raise InvalidRequestError(f"Invalid request: alternatives parameter must be <= {max_alternatives}")
+        return wanted
+
+    @property
+    def detects_language(self) -> bool:
+        """Whether the language of each text is to be found out."""
+        return self.source.strip().lower() == "auto"
 
     def texts(self) -> list[str]:
         """Returns the texts as a list, also when q is a single one."""
@@ -83,7 +95,89 @@ def _sentence(name: str, kind: str) -> str:
     if kind == "missing":
         return f"Invalid request: missing {name} parameter"
     wanted = {"q": "not a string or an array of strings", "alternatives": "not a number"}
+    wanted |= dict.fromkeys(("alignment", "scores", "signature"), "not true or false")
     return f"Invalid request: {name} parameter is {wanted.get(name, 'not a string')}"
+
+
+class DetectRequest(BaseModel):
+    """The one field of `POST /detect`."""
+
+    q: Text = Field(description="The text.", examples=["Where is the train station?"])
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object], *, max_characters: int) -> "DetectRequest":
+        """Checks what a client sent.
+
+        Args:
+            values: The parameters by name, as they came.
+            max_characters: Of the longest text taken.
+
+        Raises:
+            InvalidRequestError: The text is missing, none, or too long.
+        """
+        if not (text := values.get("q")):
+            raise InvalidRequestError(_sentence("q", "missing"))
+        if not isinstance(text, str):
+            raise InvalidRequestError("Invalid request: q parameter is not a string")
+        if len(text) > max_characters:
+            raise exceeds_limit(len(text), max_characters)
+        return cls(q=text)
+
+
+class DetectedLanguage(BaseModel):
+    """What language a text was taken to be in."""
+
+    confidence: int = Field(description="0 to 100; a whole number, which every client reads.", examples=[96])
+    language: str = Field(examples=["en"])
+
+
+class WordLink(BaseModel):
+    """Two words that belong together; offsets count characters (Unicode code points) from 0."""
+
+    sourceStart: int = Field(description="First character of the word in q.")
+    sourceEnd: int = Field(description="One past its last.")
+    targetStart: int = Field(description="First character of the word in the translation.")
+    targetEnd: int = Field(description="One past its last.")
+    weight: float = Field(description="Share of the target word's attention, 0 to 1.")
+
+
+class SentenceScores(BaseModel):
+    """How sure the model is of one sentence; offsets as in `WordLink`."""
+
+    sourceStart: int
+    sourceEnd: int
+    targetStart: int
+    targetEnd: int
+    score: float = Field(description="Log-probability by length penalty, at most 0.")
+    confidence: float | None = Field(description="0 to 1: so many of a hundred such sentences are right, or unknown.")
+
+
+class TokenScores(BaseModel):
+    """One piece of the translation; `start` equals `end` where the sentence ended."""
+
+    text: str
+    start: int
+    end: int
+    logProb: float = Field(description="Natural logarithm of its probability.")
+
+
+class Scores(BaseModel):
+    """How sure the model is of a text."""
+
+    score: float = Field(description="Mean over sentences, at most 0; 0 where nothing had to be translated.")
+    confidence: float | None = Field(description="Share of the sentences that may be expected to be right, or unknown.")
+    sentences: list[SentenceScores]
+    tokens: list[TokenScores]
+    warnings: list[str] = Field(description="What could not be done, each a sentence for people.")
+
+
+class Signature(BaseModel):
+    """What an answer can be had again with."""
+
+    model: str = Field(description="Its name.", examples=["everyday-en-de"])
+    weights: str = Field(description="SHA-256 of its weights.")
+    tokenizer: str = Field(description="SHA-256 of its tokenizer.")
+    decoding: dict[str, int | float] = Field(description="The options of the search.")
 
 
 class TranslateResponse(BaseModel):
@@ -92,14 +186,43 @@ class TranslateResponse(BaseModel):
     translatedText: str | list[str] = Field(
         description="The translation; an array exactly if q was one.", examples=["Wo ist der Bahnhof?"]
     )
+    detectedLanguage: DetectedLanguage | list[DetectedLanguage] | None = Field(
+        None, description="Only for source `auto`; for each text its own."
+    )
+    alternatives: list[str] | list[list[str]] | None = Field(
+        None, description="Only if asked for, best first; what differs in marks and capitals alone is left out."
+    )
+    alignment: list[WordLink] | list[list[WordLink]] | None = Field(None, description="Only if asked for.")
+    scores: Scores | list[Scores] | None = Field(None, description="Only if asked for.")
+    signature: Signature | None = Field(None, description="Only if asked for.")
 
 
 class Language(BaseModel):
     """A language of the loaded model."""
 
     code: str = Field(examples=["en"])
-    name: str = Field(description="Its name in English.", examples=["English"])
+    name: str = Field(description="Its name in a language of `Accept-Language`.", examples=["English"])
     targets: list[str] = Field(description="Codes it can be translated to, itself included.", examples=[["de", "en"]])
+
+
+class FrontendLanguage(BaseModel):
+    """A language that a page begins with."""
+
+    code: str
+    name: str
+
+
+class FrontendSettings(BaseModel):
+    """The answer of `GET /frontend/settings`."""
+
+    apiKeys: bool
+    charLimit: int = Field(description="Longest text, in characters.")
+    filesTranslation: bool
+    frontendTimeout: int = Field(description="Milliseconds a page waits after the last key.")
+    keyRequired: bool
+    language: dict[str, FrontendLanguage] = Field(description="`source` and `target` to begin with.")
+    suggestions: bool
+    supportedFilesFormat: list[str]
 
 
 class Health(BaseModel):
@@ -115,15 +238,21 @@ class ErrorResponse(BaseModel):
 
 
 def request_bodies() -> dict[str, Any]:
-    """Returns the OpenAPI `requestBody` of `POST /translate`, which reads JSON and both kinds of form."""
+    """Returns the OpenAPI `requestBody` of `POST /translate`, in which a form has a single text."""
     form = TranslateRequest.model_json_schema()
-    form["properties"]["q"] = {
-        "type": "string",
-        "description": "The text.",
-        "examples": ["Where is the train station?"],
-    }
+    form["properties"]["q"] = DetectRequest.model_json_schema()["properties"]["q"]
+    return _bodies(TranslateRequest.model_json_schema(), form)
+
+
+def detect_bodies() -> dict[str, Any]:
+    """Returns the OpenAPI `requestBody` of `POST /detect`."""
+    schema = DetectRequest.model_json_schema()
+    return _bodies(schema, schema)
+
+
+def _bodies(in_json: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
     kinds = {
-        "application/json": TranslateRequest.model_json_schema(),
+        "application/json": in_json,
         "application/x-www-form-urlencoded": form,
         "multipart/form-data": form,
     }
@@ -134,6 +263,7 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Returns the OpenAPI `responses` for these error statuses."""
     meanings = {
         400: "The request cannot be served as it is.",
+        403: "This server does not do that.",
         413: "The body is larger than the server reads.",
         500: "The server failed.",
         503: "It cannot be served now; `Retry-After` says when to try again.",

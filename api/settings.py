@@ -40,6 +40,9 @@ class Settings(BaseSettings):
 
     max_text_characters: int = Field(default=200_000, ge=1, description="Longest text taken; a longer one is a 400.")
     max_texts: int = Field(default=256, ge=1, description="Most texts in one request; more are a 400.")
+    max_alternatives: int = Field(
+        default=4, ge=0, le=99, description="Most further translations of a text; 0 serves none."
+    )
     # 200,000 characters outside the basic plane take 2.4 MB percent-encoded, or as JSON escapes.
     max_body_bytes: int = Field(
         default=2_621_440, ge=1, description="Largest request body read; a larger one is a 413."

@@ -5,7 +5,10 @@ const [form, source, target, swap, text, answer, pane, copy, status, error, coun
   "form", "source", "target", "swap", "text", "answer", "answer-pane", "copy", "status", "error", "count",
 ].map(element);
 
+const AUTO = "auto";
+
 let languages = [];
+let heard = null; // the language that the last answer was made from, when the server found it out
 let running = null; // the AbortController of the request under way
 
 async function ask(path, options) {
@@ -21,14 +24,25 @@ function fill(select, codes, wanted) {
   select.value = codes.includes(wanted) ? wanted : codes[0];
 }
 
+const nameOf = (code) => languages.find((language) => language.code === code)?.name ?? code;
 const targetsOf = (code) => languages.find((language) => language.code === code).targets.filter((other) => other !== code);
 
 function choose(from, to) {
   const speakers = languages.map(({ code }) => code).filter((code) => targetsOf(code).length > 0);
   fill(source, speakers, from);
-  fill(target, targetsOf(source.value), to);
-  text.lang = source.value;
-  swap.disabled = !targetsOf(target.value).includes(source.value);
+  source.prepend(new Option("Detect language", AUTO));
+  if (from === AUTO) source.value = AUTO;
+  const all = languages.map(({ code }) => code).filter((code) => speakers.some((one) => targetsOf(one).includes(code)));
+  fill(target, source.value === AUTO ? all : targetsOf(source.value), to);
+  hear(null);
+}
+
+/** Settles what language the text is in: what was chosen, or else what the server heard. */
+function hear(language) {
+  heard = language;
+  const from = source.value === AUTO ? heard : source.value;
+  text.lang = from ?? "";
+  swap.disabled = from === null || from === target.value || !targetsOf(target.value).includes(from);
 }
 
 function show(translation) {
@@ -60,7 +74,7 @@ async function translate() {
   const mine = (running = new AbortController());
   busy(true);
   try {
-    const { translatedText } = await ask("translate", {
+    const { translatedText, detectedLanguage } = await ask("translate", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ q: text.value, source: source.value, target: target.value }),
@@ -69,7 +83,8 @@ async function translate() {
     if (mine !== running) return;
     show(translatedText);
     busy(false);
-    status.textContent = "Done";
+    hear(detectedLanguage?.language ?? null);
+    status.textContent = heard === null ? "Done" : `From ${nameOf(heard)}`;
   } catch (reason) {
     if (mine !== running) return; // replaced by a newer request
     busy(false);
@@ -78,7 +93,7 @@ async function translate() {
 }
 
 function exchange() {
-  const [from, to, written] = [source.value, target.value, answer.value];
+  const [from, to, written] = [heard ?? source.value, target.value, answer.value];
   stop();
   choose(to, from);
   if (written !== "") {
@@ -116,7 +131,10 @@ text.addEventListener("keydown", (event) => {
     translate();
   }
 });
-text.addEventListener("input", measure);
+text.addEventListener("input", () => {
+  if (source.value === AUTO) hear(null); // it was said of another text
+  measure();
+});
 for (const select of [source, target]) {
   select.addEventListener("change", () => {
     stop();

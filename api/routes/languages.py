@@ -1,6 +1,8 @@
 """`GET /languages`: what the loaded model translates."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Header
 
 from api.dependencies import LanguagesDependency
 from api.schemas import Language
@@ -9,6 +11,11 @@ router = APIRouter(tags=["translation"])
 
 
 @router.get("/languages")
-async def list_languages(languages: LanguagesDependency) -> list[Language]:
-    """Lists the languages, each with the targets it can be translated to (itself included)."""
-    return languages.listing()
+async def list_languages(
+    languages: LanguagesDependency, accept_language: Annotated[str, Header()] = ""
+) -> list[Language]:
+    """Lists the languages, each with the targets it can be translated to (itself included).
+
+    Their names are in the first language of the `Accept-Language` header that is known, else English.
+    """
+    return languages.listing(accept_language)

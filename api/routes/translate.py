@@ -2,16 +2,28 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 
+from api.answers import Answer, respond
 from api.batching import Batcher
-from api.dependencies import BatcherDependency, LanguagesDependency, TranslateRequestDependency
+from api.dependencies import (
+    BatcherDependency,
+    DetectorDependency,
+    LanguagesDependency,
+    SignatureDependency,
+    TranslateRequestDependency,
+)
+from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
-from api.schemas import TranslateResponse, error_answers, request_bodies
+from api.languages import Languages
+from api.schemas import TranslateRequest, TranslateResponse, error_answers, request_bodies
 from translator.errors import CarouselError
+
+if TYPE_CHECKING:
+    from translator.inference import Translation
 
 router = APIRouter(tags=["translation"])
 
@@ -21,45 +33,84 @@ T = TypeVar("T")
 @router.post(
     "/translate",
     responses=error_answers(400, 413, 500, 503, 504),
+    response_model_exclude_unset=True,
     openapi_extra={"requestBody": request_bodies()},
 )
 async def translate(
     request: Request,
     wanted: TranslateRequestDependency,
     languages: LanguagesDependency,
+    detector: DetectorDependency,
     batcher: BatcherDependency,
+    signature: SignatureDependency,
 ) -> TranslateResponse:
-    """Translates a text, or an array of texts, from one language to another.
+    """Translates a text, or an array of texts, from one language, or each from its own, to another.
 
     Send JSON, or a form (urlencoded or multipart, merged with the query string). Blank lines and
     surrounding white space come back as they were; a text of white space only comes back empty.
     """
-    source, target = languages.resolve(wanted.source), languages.resolve(wanted.target)
-    languages.check(source, target)
-    work = translate_texts(wanted.texts(), source=source, target=target, batcher=batcher)
-    translated = await while_connected(request, work)
-    return TranslateResponse(translatedText=translated[0] if isinstance(wanted.q, str) else translated)
+    target = languages.resolve(wanted.target)
+    texts = wanted.texts()
+    detected: Sequence[Detected | None] = [None] * len(texts)
+    if wanted.detects_language:
+        detected = await detect_sources(texts, target, languages, detector)
+    else:
+        languages.check(source := languages.resolve(wanted.source), target)
+    sources = [found.language if found else source for found in detected]
+    translations = await while_connected(request, translate_texts(texts, sources, target, wanted, batcher))
+    answers = [
+        Answer(_text(text, translation), translation, found)
+        for text, translation, found in zip(texts, translations, detected, strict=True)
+    ]
+    return respond(wanted, answers, signature)
 
 
-async def translate_texts(texts: Sequence[str], *, source: str, target: str, batcher: Batcher) -> list[str]:
-    """Returns one translation a text; only what needs a translator goes to it.
+async def detect_sources(
+    texts: Sequence[str], target: str, languages: Languages, detector: LanguageDetector
+) -> list[Detected]:
+    """Returns for each text the likeliest of the languages that `target` can be reached from."""
+    possible = languages.sources_of(target)
+    rankings = await asyncio.to_thread(detector.rank_each, texts)
+    return [
+        next((found for found in ranking if found.language in possible), Detected(target, 0)) for ranking in rankings
+    ]
+
+
+async def translate_texts(
+    texts: Sequence[str], sources: Sequence[str], target: str, wanted: TranslateRequest, batcher: Batcher
+) -> list["Translation | None"]:
+    """Returns one translation a text; only what needs a translator goes to it, for the others it is None.
 
     Raises:
         TranslationFailedError: The translator broke in a way that nobody foresaw.
     """
-    results = [text if text.strip() else "" for text in texts]
-    positions = [i for i, text in enumerate(results) if text]
-    if source == target or not positions:
+    results: list[Translation | None] = [None] * len(texts)
+    places = [
+        n for n, (text, source) in enumerate(zip(texts, sources, strict=True)) if text.strip() and source != target
+    ]
+    if not places:
         return results
     try:
-        translations = await batcher.translate([texts[i] for i in positions], source=source, target=target)
+        translations = await batcher.translate(
+            [texts[n] for n in places],
+            sources=[sources[n] for n in places],
+            target=target,
+            alternatives=max(0, wanted.alternatives),
+        )
     except (BusyError, DeadlineError, CarouselError):
         raise
     except Exception as error:
         raise TranslationFailedError from error
-    for position, translation in zip(positions, translations, strict=True):
-        results[position] = translation.text
+    for place, translation in zip(places, translations, strict=True):
+        results[place] = translation
     return results
+
+
+def _text(text: str, translation: "Translation | None") -> str:
+    """Returns what a text became; white space alone becomes nothing, as in LibreTranslate."""
+    if translation is not None:
+        return translation.text
+    return text if text.strip() else ""
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

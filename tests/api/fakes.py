@@ -15,6 +15,9 @@ HELD_SECONDS = 5  # a test that hangs longer than this is broken
 @dataclass(frozen=True)
 class FakeManifest:
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    name: str = "fake"
+    weights_sha256: str = "0f" * 32
+    tokenizer_sha256: str = "a1" * 32
 
 
 class FakeTranslator:
@@ -24,7 +27,14 @@ class FakeTranslator:
     directions = DIRECTIONS
     manifest = FakeManifest()
 
-    def __init__(self, failures: dict[str, BaseException] | None = None, *, deaf: bool = False) -> None:
+    def __init__(
+        self,
+        failures: dict[str, BaseException] | None = None,
+        *,
+        answers: dict[str, Translation] | None = None,
+        deaf: bool = False,
+    ) -> None:
+        self.answers = answers or {}
         self.deaf = deaf  # to `cancelled`
         self.failures = failures or {}
         self.batches: list[list[str]] = []
@@ -63,4 +73,7 @@ class FakeTranslator:
         for text in texts:
             if text in self.failures:
                 raise self.failures[text]
-        return [Translation(f"<{target}>{text}", source, target, text) for text, source, target in requests]
+        return [
+            self.answers.get(text) or Translation(f"<{target}>{text}", source, target, text)
+            for text, source, target in requests
+        ]

@@ -26,7 +26,7 @@ async def batcher(translator: FakeTranslator, **limits: float) -> AsyncIterator[
 
 def ask(made: Batcher, *texts: str) -> asyncio.Task[list[str]]:
     async def answer() -> list[str]:
-        return [found.text for found in await made.translate(texts, source="en", target="de")]
+        return [found.text for found in await made.translate(texts, sources=["en"] * len(texts), target="de")]
 
     return asyncio.create_task(answer())
 

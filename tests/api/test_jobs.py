@@ -13,7 +13,7 @@ WIDE = {"max_texts": 100, "max_characters": 10_000}
 
 
 def job(*texts: str) -> Job:
-    return Job(texts, "en", "de", asyncio.Future(loop=asyncio.new_event_loop()))
+    return Job(texts, ["en"] * len(texts), "de", asyncio.Future(loop=asyncio.new_event_loop()))
 
 
 def taken(batch: list[Piece]) -> list[str]:

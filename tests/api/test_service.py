@@ -29,6 +29,54 @@ async def test_languages_have_codes_names_and_targets_with_themselves(service: S
     ]
 
 
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        pytest.param("de-CH,de;q=0.9,en;q=0.8", ["Deutsch", "Englisch", "Französisch"], id="a browser in Switzerland"),
+        pytest.param("en;q=0.1, fr;q=0.9", ["Allemand", "Anglais", "Français"], id="the weights decide"),
+        pytest.param("xx, *;q=0.5", ["German", "English", "French"], id="no language that has names"),
+        pytest.param(";q=,,de;q=x" + ",fr" * 9000, ["Allemand", "Anglais", "Français"], id="a broken header"),
+    ],
+)
+async def test_languages_are_named_in_the_readers_language(service: Service, header: str, names: list[str]) -> None:
+    async with service() as client:
+        response = await client.get("/languages", headers={"Accept-Language": header})
+    assert [language["name"] for language in response.json()] == names
+
+
+async def test_what_upstreams_page_asks_first(service: Service) -> None:
+    async with service(max_text_characters=77) as client:
+        settings = (await client.get("/frontend/settings")).json()
+    assert settings == {
+        "apiKeys": False,
+        "charLimit": 77,
+        "filesTranslation": False,
+        "frontendTimeout": 500,
+        "keyRequired": False,
+        "language": {"source": {"code": "auto", "name": "Auto Detect"}, "target": {"code": "de", "name": "German"}},
+        "suggestions": False,
+        "supportedFilesFormat": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        pytest.param("/suggest", "Suggestions are disabled on this server.", id="suggestions"),
+        pytest.param("/translate_file", "Files translation are disabled on this server.", id="files"),
+    ],
+)
+async def test_what_is_not_offered_is_refused_as_upstream_does(service: Service, path: str, sentence: str) -> None:
+    async with service() as client:
+        response = await client.post(path, data={"q": "a", "s": "b", "source": "en", "target": "de"})
+    assert (response.status_code, response.json()) == (403, {"error": sentence})
+
+
+async def test_the_description_is_also_where_upstream_has_it(service: Service) -> None:
+    async with service() as client:
+        assert (await client.get("/spec")).json() == (await client.get("/openapi.json")).json()
+
+
 async def test_languages_may_be_asked_with_a_body(service: Service) -> None:
     async with service() as client:  # as libretranslatepy does
         response = await client.request("GET", "/languages", data={"api_key": "x"})
@@ -114,7 +162,9 @@ async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
     for status in ("400", "413", "500", "503", "504"):
         schema = translate["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
-    assert set(description["paths"]) == {"/translate", "/languages", "/health"}
+    assert set(description["paths"]) == {
+        "/translate", "/detect", "/languages", "/frontend/settings", "/suggest", "/translate_file", "/health",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", [pytest.param("/", id="the page"), pytest.param("/docs", id="the reference")])

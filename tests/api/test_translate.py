@@ -134,15 +134,10 @@ def without(*names: str, **changes: object) -> dict[str, object]:
             id="missing direction",
         ),
         pytest.param(without(target="auto"), "auto is not supported", id="target auto"),
-        pytest.param(
-            without(source="Auto"),
-            "auto is not supported as source yet; name the language of the text",
-            id="source auto",
-        ),
         pytest.param(without(format="html"), "html format is not supported", id="html"),
         pytest.param(without(format="markdown"), "markdown format is not supported", id="markdown"),
         pytest.param(
-            without(alternatives=3), "Invalid request: alternatives parameter must be <= 0", id="alternatives"
+            without(alternatives=5), "Invalid request: alternatives parameter must be <= 4", id="alternatives"
         ),
         pytest.param(
             without(alternatives="abc"),
@@ -156,6 +151,14 @@ def without(*names: str, **changes: object) -> dict[str, object]:
                 id=f"alternatives {json.dumps(value)}",
             )
             for value in WRONG_COUNTS
+        ),
+        *(
+            pytest.param(
+                without(**{name: "maybe"}),
+                f"Invalid request: {name} parameter is not true or false",
+                id=f"{name} neither true nor false",
+            )
+            for name in ("alignment", "scores", "signature")
         ),
         pytest.param(without(q="1" * 61), "Invalid request: request (61) exceeds text limit (60)", id="long text"),
         pytest.param(

@@ -1,0 +1,123 @@
+"""From translations to the body of `POST /translate`: the same fields for one text and, as arrays, for several."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from api.detection import Detected
+from api.schemas import (
+    DetectedLanguage,
+    Scores,
+    SentenceScores,
+    Signature,
+    TokenScores,
+    TranslateRequest,
+    TranslateResponse,
+    WordLink,
+)
+from api.text_translator import ModelFacts
+
+if TYPE_CHECKING:
+    from translator.config import DecodingOptions
+    from translator.inference import Translation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one text.
+
+    Args:
+        text: Its translation.
+        translation: All that is known of it; None for a text that no model saw: it is blank, or in the language wanted.
+        detected: Its language, where that was asked.
+    """
+
+    text: str
+    translation: "Translation | None" = None
+    detected: Detected | None = None
+
+
+def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Signature) -> TranslateResponse:
+    """Makes the body, with nothing in it that was not asked for."""
+
+    def shaped(values: Sequence[object]) -> object:
+        return values[0] if isinstance(wanted.q, str) else values
+
+    body: dict[str, object] = {"translatedText": shaped([answer.text for answer in answers])}
+    if found := [_language(answer.detected) for answer in answers if answer.detected]:
+        body["detectedLanguage"] = shaped(found)
+    if wanted.alternatives > 0:
+        body["alternatives"] = shaped([alternatives(answer, wanted.alternatives) for answer in answers])
+    if wanted.alignment:
+        body["alignment"] = shaped([_links(answer) for answer in answers])
+    if wanted.scores:
+        body["scores"] = shaped([_scores(answer) for answer in answers])
+    if wanted.signature:
+        body["signature"] = signature
+    return TranslateResponse.model_validate(body)
+
+
+def sign(model: ModelFacts, decoding: "DecodingOptions") -> Signature:
+    """Says what translates, and how it searches."""
+    return Signature(
+        model=model.name, weights=model.weights_sha256, tokenizer=model.tokenizer_sha256, decoding=asdict(decoding)
+    )
+
+
+def alternatives(answer: Answer, count: int) -> list[str]:
+    """Returns up to `count` further translations that differ in more than marks and capitals, from each other too."""
+    chosen: dict[str, str] = {}
+    for text in answer.translation.alternatives if answer.translation else ():
+        if (letters := _letters(text)) not in ("", _letters(answer.text)):
+            chosen.setdefault(letters, text)
+    return list(chosen.values())[:count]
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _language(detected: Detected) -> DetectedLanguage:
+    return DetectedLanguage(confidence=detected.confidence, language=detected.language)
+
+
+def _links(answer: Answer) -> list[WordLink]:
+    if answer.translation is None:
+        return []
+    return [
+        WordLink(
+            sourceStart=link.source_start,
+            sourceEnd=link.source_end,
+            targetStart=link.target_start,
+            targetEnd=link.target_end,
+            weight=link.weight,
+        )
+        for link in answer.translation.alignment
+    ]
+
+
+def _scores(answer: Answer) -> Scores:
+    found = answer.translation
+    if found is None:
+        return Scores(score=0.0, confidence=None, sentences=[], tokens=[], warnings=[])
+    sentences = [
+        SentenceScores(
+            sourceStart=each.source_start,
+            sourceEnd=each.source_end,
+            targetStart=each.target_start,
+            targetEnd=each.target_end,
+            score=each.score,
+            confidence=each.confidence,
+        )
+        for each in found.sentences
+    ]
+    tokens = [
+        TokenScores(text=each.text, start=each.start, end=each.end, logProb=each.log_prob) for each in found.tokens
+    ]
+    return Scores(
+        score=found.score,
+        confidence=found.confidence,
+        sentences=sentences,
+        tokens=tokens,
+        warnings=list(found.warnings),
+    )

@@ -1,0 +1,27 @@
+"""`POST /detect`: what language a text is in."""
+
+import asyncio
+
+from fastapi import APIRouter
+
+from api.dependencies import DetectorDependency, SettingsDependency, ValuesDependency
+from api.schemas import DetectedLanguage, DetectRequest, detect_bodies, error_answers
+
+router = APIRouter(tags=["translation"])
+
+
+@router.post(
+    "/detect",
+    responses=error_answers(400, 413, 500),
+    openapi_extra={"requestBody": detect_bodies()},
+)
+async def detect(
+    values: ValuesDependency, detector: DetectorDependency, settings: SettingsDependency
+) -> list[DetectedLanguage]:
+    """Ranks the languages that a text may be in, the likeliest first, among those that are served.
+
+    There is always one: a text without letters, such as a number, is taken for English with a confidence of 0.
+    """
+    wanted = DetectRequest.from_values(values, max_characters=settings.max_text_characters)
+    ranking = await asyncio.to_thread(detector.rank, wanted.q)
+    return [DetectedLanguage(confidence=found.confidence, language=found.language) for found in ranking]
