@@ -49,9 +49,9 @@ def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Sign
     if wanted.alternatives > 0:
         body["alternatives"] = shaped([alternatives(answer, wanted.alternatives) for answer in answers])
     if wanted.alignment:
-        body["alignment"] = shaped([_links(answer) for answer in answers])
+        body["alignment"] = shaped([links(answer) for answer in answers])
     if wanted.scores:
-        body["scores"] = shaped([_scores(answer) for answer in answers])
+        body["scores"] = shaped([scores(answer) for answer in answers])
     if wanted.signature:
         body["signature"] = signature
     return TranslateResponse.model_validate(body)
@@ -81,7 +81,8 @@ def _language(detected: Detected) -> DetectedLanguage:
     return DetectedLanguage(confidence=detected.confidence, language=detected.language)
 
 
-def _links(answer: Answer) -> list[WordLink]:
+def links(answer: Answer) -> list[WordLink]:
+    """Returns which words of a text and its translation belong together."""
     if answer.translation is None:
         return []
     return [
@@ -96,7 +97,8 @@ def _links(answer: Answer) -> list[WordLink]:
     ]
 
 
-def _scores(answer: Answer) -> Scores:
+def scores(answer: Answer) -> Scores:
+    """Returns how sure the model is of a text."""
     found = answer.translation
     if found is None:
         return Scores(score=0.0, confidence=None, sentences=[], tokens=[], warnings=[])

@@ -67,6 +67,7 @@ class Batcher:
         self._max_batch_characters = max_batch_characters
         self._queue = JobQueue(queue_characters)
         self._characters_in_hand = 0
+        self._taken_characters = 0
         self._pace = Pace()
         self._closing = False
 
@@ -91,6 +92,11 @@ class Batcher:
     def running(self) -> bool:
         """Whether a request that comes now would be worked on."""
         return not self._closing and not self._feeder.done()
+
+    @property
+    def taken_characters(self) -> int:
+        """Characters of all texts that were let in since the start."""
+        return self._taken_characters
 
     @property
     def waiting_characters(self) -> int:
@@ -142,6 +148,7 @@ class Batcher:
                 retry_after_seconds=self._retry_after_seconds(),
             )
         self._queue.put(job)
+        self._taken_characters += job.waiting_characters
         self._wake.set()
 
     def _too_late(self, job: Job) -> Exception:

@@ -7,7 +7,7 @@ with `{` is read as JSON.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,8 +27,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-async def read_values(request: Request, *, max_body_bytes: int) -> dict[str, object]:
-    """Returns the parameters of a request by name.
+async def read_values(request: Request, *, max_body_bytes: int, lists: Collection[str] = ()) -> dict[str, object]:
+    """Returns the parameters of a request by name; in a form, those of `lists` may be repeated, and are lists.
 
     Raises:
         InvalidRequestError: The body is broken, or names a form field twice.
@@ -47,7 +47,7 @@ async def read_values(request: Request, *, max_body_bytes: int) -> dict[str, obj
     elif kind == MULTIPART:
         form = await limited.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=max_body_bytes)
         fields += [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return _by_name(fields)
+    return _by_name(fields, lists)
 
 
 def parse_json_object(body: bytes) -> dict[str, object]:
@@ -79,9 +79,11 @@ def parse_urlencoded(body: bytes) -> list[tuple[str, str]]:
         raise InvalidRequestError(f"Too many fields. Maximum number of fields is {MAX_FIELDS}.") from None
 
 
-def _by_name(fields: list[tuple[str, str]]) -> dict[str, object]:
+def _by_name(fields: list[tuple[str, str]], lists: Collection[str]) -> dict[str, object]:
     """Merges fields; a second `q` is refused, because half of the request would be dropped in silence."""
-    values: dict[str, object] = {}
+    values: dict[str, object] = {
+        name: found for name in lists if (found := [value for key, value in fields if key == name])
+    }
     for name, value in fields:
         if name == "q" and "q" in values:
             raise InvalidRequestError("Invalid request: q parameter came more than once; send an array as JSON")

@@ -1,8 +1,8 @@
 """The service's own errors, and how every error becomes a status and a body of `{"error": "..."}`.
 
-The sentences are LibreTranslate's where it has one, so that its clients recognise them. Nothing that failed
-is answered with 200, and no trace leaves the server: what nobody foresaw is logged and answered with one
-sentence.
+Below /v2, where DeepL's clients ask, the body is `{"message": "..."}`. The sentences are LibreTranslate's where it has
+one, so that its clients recognise them. Nothing that failed is answered with 200, and no trace leaves the server: what
+nobody foresaw is logged and answered with one sentence.
 """
 
 import logging
@@ -75,26 +75,26 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:
-    return error_response(400, str(error))
+    return error_response(400, str(error), request=request)
 
 
 async def _server_error(request: Request, error: Exception) -> Response:
     logger.error("%s", error)
-    return error_response(500, str(error))
+    return error_response(500, str(error), request=request)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(500, "The translation failed; the server's log says why.")
+    return error_response(500, "The translation failed; the server's log says why.", request=request)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
     seconds = error.retry_after_seconds if isinstance(error, BusyError) else 1
-    return error_response(503, str(error), headers={"Retry-After": str(seconds)})
+    return error_response(503, str(error), headers={"Retry-After": str(seconds)}, request=request)
 
 
 async def _deadline(request: Request, error: Exception) -> Response:
-    return error_response(504, str(error))
+    return error_response(504, str(error), request=request)
 
 
 async def _nobody_there(request: Request, error: Exception) -> Response:
@@ -112,9 +112,12 @@ async def _http(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not allowed for {path}; /docs says what is",
     }
     message = sentences.get(error.status_code, error.detail)
-    return error_response(error.status_code, message, headers=error.headers)
+    return error_response(error.status_code, message, headers=error.headers, request=request)
 
 
-def error_response(status: int, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Returns the one shape in which this service reports an error."""
-    return JSONResponse({"error": message}, status_code=status, headers=dict(headers or {}))
+def error_response(
+    status: int, message: str, *, headers: Mapping[str, str] | None = None, request: Request | None = None
+) -> Response:
+    """Returns the one shape in which this service reports an error; below /v2 it has DeepL's name."""
+    name = "message" if request is not None and request.scope["path"].startswith("/v2/") else "error"
+    return JSONResponse({name: message}, status_code=status, headers=dict(headers or {}))

@@ -259,8 +259,8 @@ def _bodies(in_json: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {kind: {"schema": schema} for kind, schema in kinds.items()}}
 
 
-def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Returns the OpenAPI `responses` for these error statuses."""
+def error_answers(*statuses: int, model: type[BaseModel] = ErrorResponse) -> dict[int | str, dict[str, Any]]:
+    """Returns the OpenAPI `responses` for these error statuses, whose body is a `model`."""
     meanings = {
         400: "The request cannot be served as it is.",
         403: "This server does not do that.",
@@ -269,4 +269,4 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
         503: "It cannot be served now; `Retry-After` says when to try again.",
         504: "The translation did not end within the deadline.",
     }
-    return {status: {"model": ErrorResponse, "description": meanings[status]} for status in statuses}
+    return {status: {"model": model, "description": meanings[status]} for status in statuses}

@@ -164,6 +164,7 @@ async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
         assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
     assert set(description["paths"]) == {
         "/translate", "/detect", "/languages", "/frontend/settings", "/suggest", "/translate_file", "/health",
+        "/v2/translate", "/v2/languages", "/v2/usage", "/v2/glossary-language-pairs",
     }  # fmt: skip
 
 
