@@ -15,7 +15,7 @@ REGIONS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-BR", "PT-PT")}
 
 NO_LIMIT = 1_000_000_000_000  # what DeepL answers where there is none
 
-UNSERVED = ("tag_handling", "glossary_id", "glossary_ids", "style_id", "translation_memory_id", "custom_instructions")
+UNSERVED = ("glossary_id", "glossary_ids", "style_id", "translation_memory_id", "custom_instructions")
 """Fields that would change the answer: a client that sends one must not think that it had been heeded."""
 
 
@@ -26,6 +26,8 @@ class DeepLRequest(BaseModel):
     target_lang: Text = Field(description="Code of the language wanted, a region is ignored.", examples=["DE"])
     source_lang: Text | None = Field(default=None, description="Code of their language; without it each is looked at.")
     formality: Text = Field(default="default", description="`more` and `less` are refused: the model knows one tone.")
+    tag_handling: Text = Field(default="", description="`html`: tags go where their words go.")
+    ignore_tags: list[Text] = Field(default=[], description="Refused in HTML; translate=no does the same.")
     alignment: bool = Field(default=False, description="Answer also which words belong together. Not in DeepL.")
     scores: bool = Field(default=False, description="Answer also how sure the model is. Not in DeepL.")
 
@@ -55,6 +57,10 @@ class DeepLRequest(BaseModel):
             raise InvalidRequestError(_sentence(error)) from None
         if wanted.formality in ("more", "less"):
             raise InvalidRequestError("'formality' is not supported for given 'target_lang'; prefer_more and such are.")
+        if wanted.tag_handling not in ("", "html"):
+            raise InvalidRequestError(f"Value for 'tag_handling' not supported: {wanted.tag_handling[:40]}; html is.")
+        if wanted.tag_handling and (wanted.ignore_tags or wanted.alignment or wanted.scores):
+            raise InvalidRequestError("With 'tag_handling', 'ignore_tags', 'alignment' and 'scores' are not supported.")
         if (longest := max(map(len, wanted.text))) > max_characters:
             raise InvalidRequestError(f"A text has {longest} characters, and at most {max_characters} are taken.")
         return wanted

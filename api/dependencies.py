@@ -78,7 +78,9 @@ TranslateRequestDependency = Annotated[TranslateRequest, Depends(read_translate_
 
 
 def _refuse_unserved(wanted: TranslateRequest) -> None:
-    if wanted.format != "text":
+    if wanted.format not in ("text", "html"):
         raise InvalidRequestError(f"{wanted.format[:40]} format is not supported")
+    if wanted.format == "html" and (wanted.alignment or wanted.scores):
+        raise InvalidRequestError("Invalid request: alignment and scores are said of text, not of html")
     if wanted.target.strip().lower() == "auto":
         raise InvalidRequestError("auto is not supported")

@@ -40,7 +40,7 @@ class TranslateRequest(BaseModel):
     )
     source: Text = Field(description="Language code of q, or `auto`: each text is looked at.", examples=["en"])
     target: Text = Field(description="Language code of the answer.", examples=["de"])
-    format: Text = Field("text", description="`text`. `html` is not served yet.")
+    format: Text = Field("text", description="`text`, or `html`: tags go where their words go.")
     alternatives: Count = Field(0, description="Further translations wanted of each text; there may be fewer.")
     alignment: bool = Field(False, description="Answer also which words belong together. Not in LibreTranslate.")
     scores: bool = Field(False, description="Answer also how sure the model is. Not in LibreTranslate.")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import Request
@@ -11,6 +12,7 @@ from api.batching import Batcher
 from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
 from api.languages import Languages
+from api.markup import Markup
 from translator.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -58,6 +60,33 @@ async def translate_texts(
     for place, translation in zip(places, translations, strict=True):
         results[place] = translation
     return results
+
+
+def read_pages(texts: Sequence[str]) -> list[Markup]:
+    """Parses HTML texts, which takes its time: for a thread.
+
+    Raises:
+        InvalidRequestError: The elements of one lie too deep within each other.
+    """
+    return [Markup(text) for text in texts]
+
+
+async def translate_pages(
+    pages: Sequence[Markup], sources: Sequence[str], target: str, *, batcher: Batcher
+) -> list[str]:
+    """Returns the HTML of each page in the language wanted; one that is in it already comes back as it came."""
+    units = [(unit.text, source) for page, source in zip(pages, sources, strict=True) for unit in page.units]
+    translations = await translate_texts(
+        [text for text, _ in units], [source for _, source in units], target, batcher=batcher
+    )
+    waiting = iter(translations)
+    shares = [list(islice(waiting, len(page.units))) for page in pages]
+    return await asyncio.to_thread(
+        lambda: [
+            page.html if source == target else page.assemble(share)
+            for page, source, share in zip(pages, sources, shares, strict=True)
+        ]
+    )
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

@@ -1,5 +1,6 @@
 """DeepL's API, version 2, for its clients: texts, languages, usage. Errors are `{"message": "..."}` below /v2."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -29,7 +30,7 @@ from api.dependencies import (
 )
 from api.errors import InvalidRequestError
 from api.schemas import error_answers
-from api.translating import detect_sources, translate_texts, while_connected
+from api.translating import detect_sources, read_pages, translate_pages, translate_texts, while_connected
 
 router = APIRouter(prefix="/v2", tags=["DeepL"])
 
@@ -55,16 +56,23 @@ async def translate(
 ) -> DeepLTranslations:
     """Translates texts, each from the language named or from its own."""
     target = resolve(wanted.target_lang, "target_lang", languages)
+    pages = await asyncio.to_thread(read_pages, wanted.text) if wanted.tag_handling else None
     if wanted.source_lang is None:
-        sources = [found.language for found in await detect_sources(wanted.text, target, languages, detector)]
+        readable = wanted.text if pages is None else [page.text for page in pages]
+        sources = [found.language for found in await detect_sources(readable, target, languages, detector)]
     else:
         source = resolve(wanted.source_lang, "source_lang", languages)
         languages.check(source, target)
         sources = [source] * len(wanted.text)
-    translations = await while_connected(request, translate_texts(wanted.text, sources, target, batcher=batcher))
+    if pages is not None:
+        translated = await while_connected(request, translate_pages(pages, sources, target, batcher=batcher))
+        answers = [Answer(text) for text in translated]
+    else:
+        translations = await while_connected(request, translate_texts(wanted.text, sources, target, batcher=batcher))
+        found = zip(wanted.text, translations, strict=True)
+        answers = [Answer(each.text if each else text, each) for text, each in found]
     items = []
-    for text, source, translation in zip(wanted.text, sources, translations, strict=True):
-        answer = Answer(translation.text if translation else text, translation)
+    for text, source, answer in zip(wanted.text, sources, answers, strict=True):
         more: dict[str, Any] = {"alignment": links(answer)} if wanted.alignment else {}
         if wanted.scores:
             more["scores"] = scores(answer)

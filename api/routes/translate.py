@@ -1,5 +1,6 @@
 """`POST /translate`, in LibreTranslate's shapes."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from api.dependencies import (
 )
 from api.detection import Detected
 from api.schemas import TranslateResponse, error_answers, request_bodies
-from api.translating import detect_sources, translate_texts, while_connected
+from api.translating import detect_sources, read_pages, translate_pages, translate_texts, while_connected
 
 if TYPE_CHECKING:
     from translator.inference import Translation
@@ -44,12 +45,18 @@ async def translate(
     """
     target = languages.resolve(wanted.target)
     texts = wanted.texts()
+    pages = await asyncio.to_thread(read_pages, texts) if wanted.format == "html" else None
     detected: Sequence[Detected | None] = [None] * len(texts)
     if wanted.detects_language:
-        detected = await detect_sources(texts, target, languages, detector)
+        readable = texts if pages is None else [page.text for page in pages]
+        detected = await detect_sources(readable, target, languages, detector)
     else:
         languages.check(source := languages.resolve(wanted.source), target)
     sources = [found.language if found else source for found in detected]
+    if pages is not None:
+        translated = await while_connected(request, translate_pages(pages, sources, target, batcher=batcher))
+        answers = [Answer(text, None, found) for text, found in zip(translated, detected, strict=True)]
+        return respond(wanted, answers, signature)
     work = translate_texts(texts, sources, target, alternatives=wanted.alternatives, batcher=batcher)
     translations = await while_connected(request, work)
     answers = [

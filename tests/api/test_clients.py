@@ -87,6 +87,12 @@ def test_deepl_translates_several(client: deepl.DeepLClient) -> None:
     assert {each.detected_source_lang for each in found} == {"DE"}
 
 
+def test_deepl_translates_html(client: deepl.DeepLClient) -> None:
+    found = client.translate_text("<b>Hi</b>", source_lang="EN", target_lang="DE", tag_handling="html")
+    assert isinstance(found, deepl.TextResult)
+    assert found.text == "<b>&lt;de&gt;Hi</b>"
+
+
 def test_deepl_lists_languages(client: deepl.DeepLClient) -> None:
     assert {language.code for language in client.get_source_languages()} == {"DE", "EN", "FR"}
     assert {language.code for language in client.get_target_languages()} == {"DE", "EN-GB", "EN-US"}
@@ -102,7 +108,7 @@ def test_deepl_reads_the_usage(client: deepl.DeepLClient) -> None:
     ("arguments", "message"),
     [
         pytest.param({"target_lang": "ZZ"}, "Value for 'target_lang' not supported: ZZ", id="unknown language"),
-        pytest.param({"target_lang": "DE", "tag_handling": "html"}, "tag_handling is not served", id="markup"),
+        pytest.param({"target_lang": "DE", "tag_handling": "xml"}, "'tag_handling' not supported", id="markup"),
         pytest.param({"target_lang": "DE", "formality": "more"}, "'formality' is not supported", id="formality"),
     ],
 )

@@ -55,6 +55,16 @@ async def test_a_single_text_may_be_a_string(service: Service) -> None:
     assert response.json() == {"translations": [item("<de>a", "a")]}
 
 
+async def test_tags_stay_tags(service: Service, translator: FakeTranslator) -> None:
+    texts = [f"<p>{GERMAN}</p>", "<br>", "<p>Good morning, how are you?"]
+    async with service() as client:
+        response = await client.post("/v2/translate", json={"text": texts, "target_lang": "EN", "tag_handling": "html"})
+    found = response.json()["translations"]
+    assert [each["text"] for each in found] == [f"<p>&lt;en&gt;{GERMAN}</p>", "<br>", texts[2]]
+    assert [each["billed_characters"] for each in found] == list(map(len, texts))
+    assert translator.batches == [[GERMAN]]
+
+
 async def test_without_a_source_each_text_has_its_own(service: Service, translator: FakeTranslator) -> None:
     texts = [GERMAN, "Good morning, how are you?", "", FRENCH, " 7 "]
     async with service() as client:
@@ -106,12 +116,20 @@ async def test_our_own_fields_come_through_the_clients_door(service: Service, tr
             "'formality' is not supported for given 'target_lang'; prefer_more and such are.",
             id="formality",
         ),
+        pytest.param(
+            {"tag_handling": "xml"}, "Value for 'tag_handling' not supported: xml; html is.", id="another markup"
+        ),
+        pytest.param(
+            {"tag_handling": "html", "ignore_tags": ["x"]},
+            "With 'tag_handling', 'ignore_tags', 'alignment' and 'scores' are not supported.",
+            id="tags to ignore",
+        ),
         pytest.param({"alignment": "maybe"}, "Value for 'alignment' is not true or false.", id="neither"),
         *(
             pytest.param(
                 {name: value}, f"{name} is not served here; send the request without it.", id=f"{name} is not served"
             )
-            for name, value in {"tag_handling": "html", "glossary_id": "g", "custom_instructions": ["x"]}.items()
+            for name, value in {"style_id": "s", "glossary_id": "g", "custom_instructions": ["x"]}.items()
         ),
     ],
 )

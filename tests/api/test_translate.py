@@ -134,7 +134,6 @@ def without(*names: str, **changes: object) -> dict[str, object]:
             id="missing direction",
         ),
         pytest.param(without(target="auto"), "auto is not supported", id="target auto"),
-        pytest.param(without(format="html"), "html format is not supported", id="html"),
         pytest.param(without(format="markdown"), "markdown format is not supported", id="markdown"),
         pytest.param(
             without(alternatives=5), "Invalid request: alternatives parameter must be <= 4", id="alternatives"

@@ -1,0 +1,134 @@
+"""Where inline tags go in a translation: to the words that came from theirs. Offsets only; knows no HTML.
+
+Every target word belongs to the source word it looked at most, and with it to the tag around that word. A tag goes
+round the longest run of words that are its own; words of no tag may lie inside a run, words of another tag end it. So
+tags never overlap, and inside a tag the same is done with the tags it holds.
+
+Source: Müller 2017, "Treatment of Markup in Statistical Machine Translation", for tags that go back by alignment; the
+rule is our own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+Node = TypeVar("Node")
+Span = tuple[int, int]
+
+
+@dataclass(eq=False)
+class Tag(Generic[Node]):
+    """A tag in the text that is translated.
+
+    Args:
+        node: What it stands for.
+        start: Offset of the first character inside it.
+        end: One past the last; equal to `start` for what holds no text, such as an image.
+        mark: The one character that stands for it, of what is copied whole; empty otherwise.
+        spaced: Whether white space stood on both sides of it, of which `start` has only that before.
+        inner: Tags within it, in their order.
+    """
+
+    node: Node
+    start: int
+    end: int
+    mark: str = ""
+    spaced: bool = False
+    inner: list["Tag[Node]"] = field(default_factory=list)
+
+
+class Word(NamedTuple):
+    """A target word and the source word that it looked at most, as offsets."""
+
+    source: Span
+    target: Span
+
+
+@dataclass(frozen=True)
+class Placed(Generic[Node]):
+    """A tag and where it goes in the translation, with the tags within."""
+
+    tag: Tag[Node]
+    start: int
+    end: int
+    inner: tuple["Placed[Node]", ...]
+
+
+def place(
+    tags: Sequence[Tag[Node]], words: Sequence[Word], *, source: str, target: str, within: Span, origin: Span
+) -> tuple[Placed[Node], ...]:
+    """Places tags that stand beside each other.
+
+    Args:
+        tags: In their order in the source.
+        words: In the order of the target.
+        source: The text that was translated.
+        target: Its translation.
+        within: The part of `target` that is theirs.
+        origin: The part of `source` that they lie in.
+
+    Returns:
+        Every tag once, in the order of the target; they do not overlap and leave no room.
+    """
+    mine = [word for word in words if within[0] <= word.target[0] and word.target[1] <= within[1]]
+    runs = _longest_runs([_owner(tags, word) for word in mine])
+    places: list[tuple[int, int, Tag[Node]]] = []
+    for number, tag in enumerate(tags):
+        if tag.mark and (found := target.find(tag.mark, *within)) >= 0:
+            places.append((found, found + 1, tag))
+        elif (
+            tag.end > tag.start
+            and not source[origin[0] : tag.start].strip()
+            and not source[tag.end : origin[1]].strip()
+        ):
+            places.append((*within, tag))  # it holds all there is
+        elif number in runs:
+            first, last = runs[number]
+            places.append((mine[first].target[0], mine[last].target[1], tag))
+        else:
+            point = _point(tag.start, mine, source, within=within, origin=origin)
+            places.append((point, point, tag))
+    placed, reached = [], within[0]
+    for start, end, tag in sorted(places, key=lambda found: found[:2]):
+        start = max(start, reached)
+        reached = end = max(start, end)
+        inner = place(tag.inner, mine, source=source, target=target, within=(start, end), origin=(tag.start, tag.end))
+        placed.append(Placed(tag, start, end, inner))
+    return tuple(placed)
+
+
+def _owner(tags: Sequence[Tag[Node]], word: Word) -> int | None:
+    """Returns the number of the tag around the middle of a word's source word."""
+    middle = sum(word.source) / 2
+    return next((number for number, tag in enumerate(tags) if tag.start <= middle < tag.end), None)
+
+
+def _longest_runs(owners: Sequence[int | None]) -> dict[int, Span]:
+    """Returns for each owner the first and last word of the run that holds most of its words, the first of equals."""
+    best: dict[int, tuple[int, Span]] = {}
+    current, first, count = None, 0, 0
+    for position, owner in enumerate(owners):
+        if owner is None:
+            continue
+        if owner != current:
+            current, first, count = owner, position, 0
+        count += 1
+        if owner not in best or count > best[owner][0]:
+            best[owner] = (count, (first, position))
+    return {owner: run for owner, (_, run) in best.items()}
+
+
+def _point(offset: int, words: Sequence[Word], source: str, *, within: Span, origin: Span) -> int:
+    """Returns where something without words of its own goes: behind the word it touches, else before the next one.
+
+    What stood at either end stays there.
+    """
+    if not source[origin[0] : offset].strip():
+        return within[0]
+    if not source[offset : origin[1]].strip():
+        return within[1]
+    if not source[offset - 1].isspace():
+        before = [word for word in words if word.source[1] <= offset]
+        return max(before, key=lambda word: (word.source, word.target)).target[1] if before else within[0]
+    behind = [word for word in words if word.source[0] >= offset]
+    return min(behind, key=lambda word: (word.source, word.target)).target[0] if behind else within[1]
