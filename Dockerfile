@@ -20,7 +20,7 @@ COPY translator translator
 COPY api api
 RUN /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
 
-# Only what runs: no headers, no test programs, no pip. Then the service is imported and one sentence translated: that
+# Only what runs: no headers, no test programs, no pip. Then the service is imported, a language told, and one sentence translated: that
 # proves that all is there, and leaves bytecode for what serving uses, so that a read-only container starts quickly.
 RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
  && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share \
@@ -30,6 +30,7 @@ RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_pa
  && find /opt/carousel -name __pycache__ -type d -prune -exec rm -rf {} + \
  && cd /tmp \
  && /opt/carousel/bin/python -c 'import api.app, api.server; api.app.create_app()' \
+ && /opt/carousel/bin/python -c 'from api.detection import *; print(LanguageDetector(["en", "de"]).rank("Hello"))' \
  && echo 'Where is the train station?' | /opt/carousel/bin/carousel translate --from en --to de
 
 FROM ${BASE_IMAGE}

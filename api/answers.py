@@ -1,25 +1,20 @@
 """From translations to the body of `POST /translate`: the same fields for one text and, as arrays, for several."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from api.answer_models import DetectedLanguage, Scores, SentenceScores, Signature, TokenScores, WordLink
 from api.detection import Detected
-from api.schemas import (
-    DetectedLanguage,
-    Scores,
-    SentenceScores,
-    Signature,
-    TokenScores,
-    TranslateRequest,
-    TranslateResponse,
-    WordLink,
-)
+from api.schemas import TranslateRequest, TranslateResponse
 from api.text_translator import ModelFacts
 
 if TYPE_CHECKING:
     from translator.config import DecodingOptions
     from translator.inference import Translation
+
+MARKS = ("Po", "Ps", "Pe", "Pi", "Pf")  # all that Unicode calls punctuation but dashes: "-5" is not "5"
 
 
 @dataclass(frozen=True)
@@ -59,22 +54,29 @@ def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Sign
 
 def sign(model: ModelFacts, decoding: "DecodingOptions") -> Signature:
     """Says what translates, and how it searches."""
-    return Signature(
-        model=model.name, weights=model.weights_sha256, tokenizer=model.tokenizer_sha256, decoding=asdict(decoding)
-    )
+    options = asdict(decoding)
+    del options["n_best"]  # how many answers are shown changes none of them
+    return Signature(model=model.name, weights=model.weights_sha256, tokenizer=model.tokenizer_sha256, decoding=options)
 
 
 def alternatives(answer: Answer, count: int) -> list[str]:
     """Returns up to `count` further translations that differ in more than marks and capitals, from each other too."""
     chosen: dict[str, str] = {}
     for text in answer.translation.alternatives if answer.translation else ():
-        if (letters := _letters(text)) not in ("", _letters(answer.text)):
-            chosen.setdefault(letters, text)
+        if (compared := _compared(text)) not in ("", _compared(answer.text)):
+            chosen.setdefault(compared, text)
     return list(chosen.values())[:count]
 
 
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
+def _compared(text: str) -> str:
+    """Returns a text in small letters, without the marks at the edges of its words."""
+    words = (_without_marks(word) for word in unicodedata.normalize("NFC", text).lower().split())
+    return " ".join(filter(None, words))
+
+
+def _without_marks(word: str) -> str:
+    inside = [place for place, character in enumerate(word) if unicodedata.category(character) not in MARKS]
+    return word[inside[0] : inside[-1] + 1] if inside else ""
 
 
 def _language(detected: Detected) -> DetectedLanguage:

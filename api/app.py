@@ -29,9 +29,9 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 PREFLIGHT_SECONDS = 1_728_000  # 20 days, as LibreTranslate
 
-DESCRIPTION = """A self-hosted translator that answers LibreTranslate's requests.
+DESCRIPTION = """A self-hosted translator that answers LibreTranslate's requests, and DeepL's below `/v2`.
 
-Every error has the body `{"error": "..."}`, a sentence for a person."""
+Every error has the body `{"error": "..."}`, a sentence for a person; below `/v2` it is `{"message": "..."}`."""
 
 
 def create_app(settings: Settings | None = None, translator: TextTranslator | None = None) -> FastAPI:

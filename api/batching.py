@@ -67,7 +67,7 @@ class Batcher:
         self._max_batch_characters = max_batch_characters
         self._queue = JobQueue(queue_characters)
         self._characters_in_hand = 0
-        self._taken_characters = 0
+        self._translated_characters = 0
         self._pace = Pace()
         self._closing = False
 
@@ -94,9 +94,9 @@ class Batcher:
         return not self._closing and not self._feeder.done()
 
     @property
-    def taken_characters(self) -> int:
-        """Characters of all texts that were let in since the start."""
-        return self._taken_characters
+    def translated_characters(self) -> int:
+        """Characters of all texts that were translated since the start."""
+        return self._translated_characters
 
     @property
     def waiting_characters(self) -> int:
@@ -148,7 +148,6 @@ class Batcher:
                 retry_after_seconds=self._retry_after_seconds(),
             )
         self._queue.put(job)
-        self._taken_characters += job.waiting_characters
         self._wake.set()
 
     def _too_late(self, job: Job) -> Exception:
@@ -184,6 +183,7 @@ class Batcher:
         try:
             translations = await asyncio.get_running_loop().run_in_executor(self._worker, self._call, wanted)
             self._pace.add(self._characters_in_hand, time.perf_counter() - started)
+            self._translated_characters += self._characters_in_hand
         except Exception as error:
             await self._decode_apart(wanted, error)
         else:
@@ -222,12 +222,14 @@ class Batcher:
         return translations
 
     def _search(self, alternatives: int) -> "DecodingOptions | None":
-        """Asks for as many answers as the beam holds: those that hardly differ will not count as alternatives."""
+        """Asks for more answers where somebody wants them; never for another search, which neighbours would notice.
+
+        All that the beam holds, because those that hardly differ will not count as alternatives.
+        """
         if not alternatives:
             return self._options
         options = self._options or self._translator.manifest.decoding
-        beam_size = max(options.beam_size, 1 + alternatives)
-        return replace(options, beam_size=beam_size, n_best=beam_size)
+        return replace(options, n_best=options.beam_size)
 
 
 def _report_failure(feeder: asyncio.Task[None]) -> None:

@@ -31,12 +31,14 @@ async def read_values(request: Request, *, max_body_bytes: int, lists: Collectio
     """Returns the parameters of a request by name; in a form, those of `lists` may be repeated, and are lists.
 
     Raises:
-        InvalidRequestError: The body is broken, or names a form field twice.
+        InvalidRequestError: The body is broken, or a form has two of `q`.
         HTTPException: 413, the body is larger than `max_body_bytes`.
     """
     _refuse_long_body(request, max_body_bytes)
     limited = Request(request.scope, _limited(request.receive, max_body_bytes))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "GET" and not await limited.body():  # clients name a kind for the body they do not send
+        kind = ""
     if kind == "application/json":
         return parse_json_object(await limited.body())
     if kind in ("", URLENCODED) and (await limited.body()).lstrip().startswith(b"{"):

@@ -1,19 +1,22 @@
 """DeepL's words for what this service does: the fields of `POST /v2/translate`, its language codes, its answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from api.answer_models import Scores, WordLink
 from api.errors import InvalidRequestError
 from api.languages import Languages, language_name
-from api.schemas import Scores, Text, Texts, WordLink
+from api.schemas import Text, Texts, bodies_of
 from translator.errors import LanguageError
 
 REGIONS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-BR", "PT-PT")}
 """DeepL's clients never ask for these languages without a region; to a model they are one."""
 
-NO_LIMIT = 1_000_000_000_000  # what DeepL answers where there is none
+UNLIMITED = 1_000_000_000_000  # what DeepL answers where there is none
+
+FORMALITIES = ("default", "prefer_more", "prefer_less")  # a wish that need not be granted; the model knows one tone
 
 UNSERVED = ("glossary_id", "glossary_ids", "style_id", "translation_memory_id", "custom_instructions")
 """Fields that would change the answer: a client that sends one must not think that it had been heeded."""
@@ -25,7 +28,7 @@ class DeepLRequest(BaseModel):
     text: Texts = Field(description="The texts; in a form the field is repeated.", examples=[["Hello, world!"]])
     target_lang: Text = Field(description="Code of the language wanted, a region is ignored.", examples=["DE"])
     source_lang: Text | None = Field(default=None, description="Code of their language; without it each is looked at.")
-    formality: Text = Field(default="default", description="`more` and `less` are refused: the model knows one tone.")
+    formality: Text = Field(default="default", description="`prefer_…` are not heeded, `more` and `less` refused.")
     tag_handling: Text = Field(default="", description="`html`: tags go where their words go.")
     ignore_tags: list[Text] = Field(default=[], description="Refused in HTML; translate=no does the same.")
     alignment: bool = Field(default=False, description="Answer also which words belong together. Not in DeepL.")
@@ -55,7 +58,7 @@ class DeepLRequest(BaseModel):
             wanted = cls.model_validate(present)
         except ValidationError as error:
             raise InvalidRequestError(_sentence(error)) from None
-        if wanted.formality in ("more", "less"):
+        if wanted.formality.lower() not in FORMALITIES:
             raise InvalidRequestError("'formality' is not supported for given 'target_lang'; prefer_more and such are.")
         if wanted.tag_handling not in ("", "html"):
             raise InvalidRequestError(f"Value for 'tag_handling' not supported: {wanted.tag_handling[:40]}; html is.")
@@ -109,7 +112,7 @@ class DeepLError(BaseModel):
     message: str = Field(examples=["Value for 'target_lang' not supported: ZZ"])
 
 
-def resolve(code: str, field: str, languages: Languages) -> str:
+def resolve_code(code: str, field: str, languages: Languages) -> str:
     """Returns the model's own code for one of DeepL's, whose region is ignored if the model knows none.
 
     Raises:
@@ -139,11 +142,16 @@ def list_targets(languages: Languages) -> list[DeepLLanguage]:
     return [DeepLLanguage(language=code, name=_name(code), supports_formality=False) for code in codes]
 
 
-def bodies() -> dict[str, Any]:
+def translate_bodies() -> dict[str, Any]:
     """Returns the OpenAPI `requestBody` of `POST /v2/translate`."""
-    content = {"schema": DeepLRequest.model_json_schema()}
-    kinds: Sequence[str] = ("application/json", "application/x-www-form-urlencoded")
-    return {"required": True, "content": dict.fromkeys(kinds, content)}
+    schema = DeepLRequest.model_json_schema()
+    return bodies_of(schema, schema)
+
+
+def language_type() -> dict[str, Any]:
+    """Returns the OpenAPI parameter of `GET /v2/languages`, which clients also send as a body."""
+    schema = {"type": "string", "enum": ["source", "target"], "default": "source"}
+    return {"name": "type", "in": "query", "required": False, "schema": schema}
 
 
 def _name(code: str) -> str:

@@ -4,12 +4,14 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.answer_models import Signature
 from api.batching import Batcher
 from api.body import read_values
+from api.deepl import DeepLRequest
 from api.detection import LanguageDetector
 from api.errors import InvalidRequestError
 from api.languages import Languages
-from api.schemas import Signature, TranslateRequest, exceeds_limit
+from api.schemas import TranslateRequest, exceeds_limit
 from api.settings import Settings
 
 
@@ -75,6 +77,20 @@ async def read_translate_request(values: ValuesDependency, settings: SettingsDep
 
 
 TranslateRequestDependency = Annotated[TranslateRequest, Depends(read_translate_request)]
+
+
+async def read_deepl_request(request: Request, settings: SettingsDependency) -> DeepLRequest:
+    """Reads the fields of `POST /v2/translate`; in a form, `text` is repeated.
+
+    Raises:
+        InvalidRequestError: A field is missing, malformed, beyond a limit, or not served.
+        HTTPException: 413, the body is too large.
+    """
+    values = await read_values(request, max_body_bytes=settings.max_body_bytes, lists=("text",))
+    return DeepLRequest.from_values(values, max_texts=settings.max_texts, max_characters=settings.max_text_characters)
+
+
+DeepLRequestDependency = Annotated[DeepLRequest, Depends(read_deepl_request)]
 
 
 def _refuse_unserved(wanted: TranslateRequest) -> None:

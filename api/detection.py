@@ -4,15 +4,16 @@ The verdict is py3langid's (Lui & Baldwin 2012): on short text it beat the four 
 docs/decisions.md. Its table is loaded when a first text asks, and cut down to the languages served.
 """
 
-import threading
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-READ_CHARACTERS = 500  # of a text; more would not change the verdict, and every one takes its microseconds
+READ_CHARACTERS = 500  # from the first letter on; more would not change the verdict, and each takes its microseconds
 FALLBACK = "en"
 
 
@@ -24,7 +25,7 @@ class Detected(NamedTuple):
 
 
 class LanguageDetector:
-    """Ranks the languages of a model; safe to share between threads.
+    """Ranks the languages of a model, in a thread of its own: the event loop goes on while a table is loaded.
 
     Args:
         codes: The languages of the model. One that py3langid does not know is never detected.
@@ -33,7 +34,11 @@ class LanguageDetector:
     def __init__(self, codes: Sequence[str]) -> None:
         """Loads nothing yet."""
         self._codes = tuple(sorted(codes))
-        self._loading = threading.Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="detector")
+
+    async def rank_each(self, texts: Sequence[str]) -> list[list[Detected]]:
+        """Returns the ranking of every text by itself: what stands beside it in a request says nothing of it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: list(map(self.rank, texts)))
 
     def rank(self, text: str) -> list[Detected]:
         """Returns the languages, the likeliest first, never none.
@@ -41,19 +46,12 @@ class LanguageDetector:
         A text without a letter, such as a number or an emoji, says nothing: English then, or the first of the model's
         languages, at 0.
         """
-        head = text.strip()[:READ_CHARACTERS]
-        identifier = self._loaded()
-        if identifier is None or not any(map(str.isalpha, head)):
+        first = next((place for place, character in enumerate(text) if character.isalpha()), None)
+        identifier = None if first is None else self._identifier
+        if identifier is None:
             return [Detected(FALLBACK if FALLBACK in self._codes else self._codes[0], 0)]
-        return [Detected(code, round(100 * share)) for code, share in identifier.rank(head)]
-
-    def rank_each(self, texts: Sequence[str]) -> list[list[Detected]]:
-        """Returns the ranking of every text by itself: what stands beside it in a request says nothing of it."""
-        return [self.rank(text) for text in texts]
-
-    def _loaded(self) -> "LanguageIdentifier | None":
-        with self._loading:
-            return self._identifier
+        ranking = identifier.rank(text[first : (first or 0) + READ_CHARACTERS])
+        return [Detected(code, round(100 * share)) for code, share in ranking]
 
     @cached_property
     def _identifier(self) -> "LanguageIdentifier | None":

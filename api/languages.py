@@ -12,6 +12,12 @@ from translator.errors import LanguageError
 
 MOST_PREFERENCES = 20  # of a header; a browser sends a handful
 
+_READERS = """
+    ar bg bn ca cs da de el en es et eu fa fi fr gl he hi hr hu id is it ja ko lt lv ms nb nl pl pt ro ru sk sl sq sr sv
+    sw th tr uk ur vi zh
+"""
+READERS = frozenset(_READERS.split())  # not all that Babel knows: it keeps what it has read, 200 kB a language
+
 EXAMPLES = {"en": "Where is the train station?", "de": "Wo ist der Bahnhof?"}
 
 
@@ -57,8 +63,8 @@ class Languages:
         Args:
             accept_language: The header of the same name: what languages the names are wanted in.
         """
-        codes, locale = sorted(self._by_lower_case.values()), preferred_locale(accept_language)
-        return [Language(code=code, name=language_name(code, locale), targets=self._targets(code)) for code in codes]
+        codes, reader = sorted(self._by_lower_case.values()), preferred_reader(accept_language)
+        return [Language(code=code, name=language_name(code, reader), targets=self._targets(code)) for code in codes]
 
     def sources_of(self, target: str) -> list[str]:
         """Returns the languages that can be translated to `target`, itself included."""
@@ -73,30 +79,29 @@ class Languages:
         return sorted({source} | {target for start, target in self._directions if start == source})
 
 
-def language_name(code: str, locale: str = "en") -> str:
-    """Returns the name of a language, with a capital, in the language of `locale`; the code if it has none."""
+def language_name(code: str, reader: str = "en") -> str:
+    """Returns the name of a language, with a capital, in the language of a reader; the code if it has none."""
     try:
-        name = Locale.parse(code, sep="-").get_display_name(locale)
+        name = Locale(reader).languages.get(code) or Locale.parse(code, sep="-").get_display_name(reader)
     except (UnknownLocaleError, ValueError):
         name = None
-    return name[:1].upper() + name[1:] if name else code
+    return name[:1].title() + name[1:] if name else code
 
 
-def preferred_locale(accept_language: str) -> str:
-    """Returns the first language of an Accept-Language header whose names for languages are known; else English."""
+def preferred_reader(accept_language: str) -> str:
+    """Returns the first language of an Accept-Language header that names can be had in; else English."""
     for tag in sorted(accept_language.split(",")[:MOST_PREFERENCES], key=_quality, reverse=True):
-        try:
-            return str(Locale.parse(tag.partition(";")[0].strip(), sep="-"))
-        except (UnknownLocaleError, ValueError):
-            continue
+        language = tag.partition(";")[0].partition("-")[0].strip().lower()
+        if language in READERS and _quality(tag) > 0:
+            return language
     return "en"
 
 
 def _quality(preference: str) -> float:
-    """Reads the weight of one entry, such as 0.8 of "de;q=0.8"; one that cannot be read is the last to be asked."""
-    _, _, weight = preference.partition(";q=")
+    """Reads the weight of one entry, such as 0.8 of "de; q=0.8"; one that cannot be read is not wanted."""
+    _, _, weight = preference.partition(";")
     try:
-        return float(weight or 1)
+        return float(weight.strip().removeprefix("q=") or 1)
     except ValueError:
         return 0.0
 

@@ -24,12 +24,21 @@ T = TypeVar("T")
 async def detect_sources(
     texts: Sequence[str], target: str, languages: Languages, detector: LanguageDetector
 ) -> list[Detected]:
-    """Returns for each text the likeliest of the languages that `target` can be reached from."""
-    possible = languages.sources_of(target)
-    rankings = await asyncio.to_thread(detector.rank_each, texts)
-    return [
-        next((found for found in ranking if found.language in possible), Detected(target, 0)) for ranking in rankings
-    ]
+    """Returns the likeliest language of each text.
+
+    Raises:
+        LanguageError: One is in a language that `target` cannot be reached from.
+    """
+    likeliest = [ranking[0] for ranking in await detector.rank_each(texts)]
+    for found in likeliest:
+        if found.confidence:
+            languages.check(found.language, target)
+    return likeliest
+
+
+def source_of(detected: Detected, target: str) -> str:
+    """Returns what language a text is translated from; one that says nothing of its own is left as it is."""
+    return detected.language if detected.confidence else target
 
 
 async def translate_texts(

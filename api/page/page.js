@@ -71,6 +71,7 @@ async function translate() {
     show("");
     return;
   }
+  const asked = text.value;
   const mine = (running = new AbortController());
   busy(true);
   try {
@@ -83,7 +84,7 @@ async function translate() {
     if (mine !== running) return;
     show(translatedText);
     busy(false);
-    hear(detectedLanguage?.language ?? null);
+    if (text.value === asked) hear(detectedLanguage?.language ?? null); // else it was said of another text
     status.textContent = heard === null ? "Done" : `From ${nameOf(heard)}`;
   } catch (reason) {
     if (mine !== running) return; // replaced by a newer request

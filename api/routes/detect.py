@@ -1,11 +1,10 @@
 """`POST /detect`: what language a text is in."""
 
-import asyncio
-
 from fastapi import APIRouter
 
+from api.answer_models import DetectedLanguage
 from api.dependencies import DetectorDependency, SettingsDependency, ValuesDependency
-from api.schemas import DetectedLanguage, DetectRequest, detect_bodies, error_answers
+from api.schemas import DetectRequest, detect_bodies, error_answers
 
 router = APIRouter(tags=["translation"])
 
@@ -23,5 +22,5 @@ async def detect(
     There is always one: a text without letters, such as a number, is taken for English with a confidence of 0.
     """
     wanted = DetectRequest.from_values(values, max_characters=settings.max_text_characters)
-    ranking = await asyncio.to_thread(detector.rank, wanted.q)
+    [ranking] = await detector.rank_each([wanted.q])
     return [DetectedLanguage(confidence=found.confidence, language=found.language) for found in ranking]

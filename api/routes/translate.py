@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from api.answers import Answer, respond
+from api.batching import Batcher
 from api.dependencies import (
     BatcherDependency,
     DetectorDependency,
@@ -14,9 +15,17 @@ from api.dependencies import (
     SignatureDependency,
     TranslateRequestDependency,
 )
-from api.detection import Detected
-from api.schemas import TranslateResponse, error_answers, request_bodies
-from api.translating import detect_sources, read_pages, translate_pages, translate_texts, while_connected
+from api.detection import Detected, LanguageDetector
+from api.languages import Languages
+from api.schemas import TranslateRequest, TranslateResponse, error_answers, request_bodies
+from api.translating import (
+    detect_sources,
+    read_pages,
+    source_of,
+    translate_pages,
+    translate_texts,
+    while_connected,
+)
 
 if TYPE_CHECKING:
     from translator.inference import Translation
@@ -27,7 +36,7 @@ router = APIRouter(tags=["translation"])
 @router.post(
     "/translate",
     responses=error_answers(400, 413, 500, 503, 504),
-    response_model_exclude_unset=True,
+    response_model=TranslateResponse,
     openapi_extra={"requestBody": request_bodies()},
 )
 async def translate(
@@ -37,33 +46,38 @@ async def translate(
     detector: DetectorDependency,
     batcher: BatcherDependency,
     signature: SignatureDependency,
-) -> TranslateResponse:
+) -> Response:
     """Translates a text, or an array of texts, from one language, or each from its own, to another.
 
     Send JSON, or a form (urlencoded or multipart, merged with the query string). Blank lines and
     surrounding white space come back as they were; a text of white space only comes back empty.
     """
-    target = languages.resolve(wanted.target)
-    texts = wanted.texts()
+    answers = await while_connected(request, _answers(wanted, languages, detector, batcher))
+    # In a thread: the alignment and scores of a long text are a hundred thousand records.
+    body = await asyncio.to_thread(lambda: respond(wanted, answers, signature).model_dump_json(exclude_unset=True))
+    return Response(body, media_type="application/json")
+
+
+async def _answers(
+    wanted: TranslateRequest, languages: Languages, detector: LanguageDetector, batcher: Batcher
+) -> list[Answer]:
+    texts, target = wanted.texts(), languages.resolve(wanted.target)
     pages = await asyncio.to_thread(read_pages, texts) if wanted.format == "html" else None
-    detected: Sequence[Detected | None] = [None] * len(texts)
     if wanted.detects_language:
         readable = texts if pages is None else [page.text for page in pages]
-        detected = await detect_sources(readable, target, languages, detector)
+        detected: Sequence[Detected | None] = await detect_sources(readable, target, languages, detector)
+        sources = [source_of(found, target) for found in detected if found]
     else:
         languages.check(source := languages.resolve(wanted.source), target)
-    sources = [found.language if found else source for found in detected]
+        detected, sources = [None] * len(texts), [source] * len(texts)
     if pages is not None:
-        translated = await while_connected(request, translate_pages(pages, sources, target, batcher=batcher))
-        answers = [Answer(text, None, found) for text, found in zip(translated, detected, strict=True)]
-        return respond(wanted, answers, signature)
-    work = translate_texts(texts, sources, target, alternatives=wanted.alternatives, batcher=batcher)
-    translations = await while_connected(request, work)
-    answers = [
+        translated = await translate_pages(pages, sources, target, batcher=batcher)
+        return [Answer(text, None, found) for text, found in zip(translated, detected, strict=True)]
+    translations = await translate_texts(texts, sources, target, alternatives=wanted.alternatives, batcher=batcher)
+    return [
         Answer(_text(text, translation), translation, found)
         for text, translation, found in zip(texts, translations, detected, strict=True)
     ]
-    return respond(wanted, answers, signature)
 
 
 def _text(text: str, translation: "Translation | None") -> str:

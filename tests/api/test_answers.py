@@ -55,6 +55,15 @@ def test_alternatives_differ_in_more_than_marks_and_capitals() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "other"),
+    [("Es sind 1.5", "Es sind 15"), ("-5", "5"), ("Maße", "Masse"), ("क", "कि")],
+)
+def test_marks_within_words_count(text: str, other: str) -> None:
+    found = Translation(text, "en", "de", "x", alternatives=(other,))
+    assert alternatives(Answer(text, found), 1) == [other]
+
+
+@pytest.mark.parametrize(
     ("asked", "more"),
     [
         pytest.param({}, {}, id="nothing"),
@@ -90,27 +99,23 @@ async def test_arrays_are_answered_by_arrays(service: Service) -> None:
 
 async def test_the_signature_names_model_and_search(service: Service, translator: FakeTranslator) -> None:
     async with service(beam_size=2) as client:
-        body = (await client.post("/translate", json={**HELLO, "signature": True})).json()
+        body = (await client.post("/translate", json={**HELLO, "signature": True, "alternatives": 1})).json()
+    options = asdict(DecodingOptions(beam_size=2))
+    del options["n_best"]  # how many are shown changes none of them
     assert body["signature"] == {
         "model": translator.manifest.name,
         "weights": translator.manifest.weights_sha256,
         "tokenizer": translator.manifest.tokenizer_sha256,
-        "decoding": asdict(DecodingOptions(beam_size=2)),
+        "decoding": options,
     }
 
 
-async def test_alternatives_ask_the_search_for_as_many_answers_as_its_beam_holds(
-    service: Service, translator: FakeTranslator
-) -> None:
+async def test_alternatives_never_change_the_search(service: Service, translator: FakeTranslator) -> None:
     async with service(max_alternatives=9) as client:
         for wanted in (0, 2, 9):
             await client.post("/translate", json={**HELLO, "alternatives": wanted})
-    beam = DecodingOptions().beam_size
-    assert translator.options == [
-        None,
-        DecodingOptions(beam_size=beam, n_best=beam),
-        DecodingOptions(beam_size=10, n_best=10),
-    ]
+    everything = DecodingOptions(n_best=DecodingOptions().beam_size)
+    assert translator.options == [None, everything, everything]
 
 
 async def test_a_neighbour_without_alternatives_gets_none(service: Service, translator: FakeTranslator) -> None:

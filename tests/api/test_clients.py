@@ -30,6 +30,7 @@ def address() -> Iterator[str]:
         deadline = time.monotonic() + 10
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert server.started
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join(10)
@@ -40,9 +41,9 @@ def libretranslate(address: str) -> LibreTranslateAPI:
     return LibreTranslateAPI(address, api_key="any")
 
 
-@pytest.fixture(scope="module")
-def client(address: str) -> deepl.DeepLClient:
-    deepl.http_client.max_network_retries = 0  # a test waits for no second attempt
+@pytest.fixture
+def client(address: str, monkeypatch: pytest.MonkeyPatch) -> deepl.DeepLClient:
+    monkeypatch.setattr(deepl.http_client, "max_network_retries", 0)  # a test waits for no second attempt
     return deepl.DeepLClient("any-key", server_url=address + "/", send_platform_info=False)
 
 

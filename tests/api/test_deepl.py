@@ -117,6 +117,11 @@ async def test_our_own_fields_come_through_the_clients_door(service: Service, tr
             id="formality",
         ),
         pytest.param(
+            {"formality": "MORE"},
+            "'formality' is not supported for given 'target_lang'; prefer_more and such are.",
+            id="formality in capitals",
+        ),
+        pytest.param(
             {"tag_handling": "xml"}, "Value for 'tag_handling' not supported: xml; html is.", id="another markup"
         ),
         pytest.param(
@@ -169,6 +174,10 @@ async def test_broken_json_and_engine_faults(service: Service, translator: FakeT
     [
         pytest.param({"params": {"type": "target"}}, id="in the query"),
         pytest.param({"data": {"type": "target"}}, id="in the body, as the official client does"),
+        pytest.param(
+            {"params": {"type": "TARGET"}, "headers": {"Content-Type": "application/json"}},
+            id="with a content type for no body",
+        ),
     ],
 )
 async def test_targets_have_regions(service: Service, parts: dict[str, Any]) -> None:
@@ -191,10 +200,12 @@ async def test_sources_have_none(service: Service) -> None:
     assert wrong.status_code == 400
 
 
-async def test_usage_counts_what_was_translated(service: Service) -> None:
+async def test_usage_counts_what_was_translated(service: Service, translator: FakeTranslator) -> None:
+    translator.failures["boom"] = RuntimeError("broken on purpose")
     async with service() as client:
         before = (await client.get("/v2/usage")).json()
         await client.post("/v2/translate", json={"text": ["four", "five5"], "source_lang": "EN", "target_lang": "DE"})
+        await client.post("/v2/translate", json={"text": ["boom"], "source_lang": "EN", "target_lang": "DE"})
         after = (await client.get("/v2/usage")).json()
     assert (before["character_count"], after["character_count"]) == (0, 9)
     assert after["character_limit"] > 10**9

@@ -53,6 +53,13 @@ def test_a_language_that_nobody_can_tell_is_never_detected() -> None:
 def test_only_the_beginning_of_a_long_text_is_read(detector: LanguageDetector) -> None:
     head = (GERMAN * 99)[:READ_CHARACTERS]
     assert detector.rank(head + FRENCH * 99) == detector.rank(head)
+    assert detector.rank("1|" * READ_CHARACTERS + head) == detector.rank(head), "it begins with its first letter"
+
+
+async def test_nothing_is_loaded_for_a_text_that_says_nothing() -> None:
+    detector = LanguageDetector(["en", "de"])
+    assert await detector.rank_each(["7", "😀"]) == [[Detected("en", 0)]] * 2
+    assert "_identifier" not in vars(detector)
 
 
 async def test_auto_answers_with_the_language_found(service: Service) -> None:
@@ -76,11 +83,18 @@ async def test_every_item_of_an_array_has_its_own_language(service: Service, tra
     assert translator.batches == [[GERMAN, FRENCH]]
 
 
-async def test_auto_finds_only_what_can_be_translated(service: Service) -> None:
+async def test_auto_refuses_a_direction_that_there_is_not(service: Service) -> None:
     async with service() as client:  # French is served, but into English alone
         response = await client.post("/translate", json={"q": FRENCH, "source": "auto", "target": "de"})
-    assert response.status_code == 200
-    assert response.json()["detectedLanguage"]["language"] in ("de", "en")
+    sentence = "German (de) is not available as a target language from French (fr)"
+    assert (response.status_code, response.json()) == (400, {"error": sentence})
+
+
+async def test_what_says_nothing_is_left_as_it_is(service: Service, translator: FakeTranslator) -> None:
+    async with service() as client:
+        response = await client.post("/translate", json={"q": "12:30", "source": "auto", "target": "de"})
+    assert response.json() == {"translatedText": "12:30", "detectedLanguage": {"confidence": 0, "language": "en"}}
+    assert translator.batches == []
 
 
 async def test_without_auto_nothing_is_detected(service: Service) -> None:

@@ -34,7 +34,9 @@ async def test_languages_have_codes_names_and_targets_with_themselves(service: S
     [
         pytest.param("de-CH,de;q=0.9,en;q=0.8", ["Deutsch", "Englisch", "Französisch"], id="a browser in Switzerland"),
         pytest.param("en;q=0.1, fr;q=0.9", ["Allemand", "Anglais", "Français"], id="the weights decide"),
-        pytest.param("xx, *;q=0.5", ["German", "English", "French"], id="no language that has names"),
+        pytest.param("de; q=0.1, fr; q=0.9", ["Allemand", "Anglais", "Français"], id="with spaces"),
+        pytest.param("de;q=0, fr;q=0.5", ["Allemand", "Anglais", "Français"], id="one that is not wanted"),
+        pytest.param("xx, aa, *;q=0.5", ["German", "English", "French"], id="no language that has names"),
         pytest.param(";q=,,de;q=x" + ",fr" * 9000, ["Allemand", "Anglais", "Français"], id="a broken header"),
     ],
 )
