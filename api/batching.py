@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER_SECONDS = 60
 
+Question = tuple[tuple[str, ...], tuple[str, ...], str, int]
+"""Texts, their languages, the language wanted, alternatives: equal ones have equal answers."""
+
 
 class Batcher:
     """The one way from the event loop to the translator; an async context manager that drains on exit.
@@ -66,6 +69,7 @@ class Batcher:
         self._max_batch_texts = max_batch_texts
         self._max_batch_characters = max_batch_characters
         self._queue = JobQueue(queue_characters)
+        self._in_flight: dict[Question, Job] = {}
         self._characters_in_hand = 0
         self._translated_characters = 0
         self._pace = Pace()
@@ -108,8 +112,9 @@ class Batcher:
     ) -> list["Translation"]:
         """Translates the texts of one request; the directions must have been checked before.
 
-        Cancelling this call (the client went away) takes what still waits out of the queue, and stops the
-        worker once nobody waits for any text of its batch.
+        A request that equals one in flight shares its work: a client that lost patience and asks again costs nothing.
+        Cancelling this call (the client went away) takes what still waits out of the queue if nobody else waits for
+        it, and stops the worker once nobody waits for any text of its batch.
 
         Args:
             texts: At least one text.
@@ -125,15 +130,24 @@ class Batcher:
             DeadlineError: The deadline passed while the worker was at the last text.
             Exception: What the translator raised for these texts.
         """
-        job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives)
-        self._admit(job)
+        question = (tuple(texts), tuple(sources), target, alternatives)
+        job = self._in_flight.get(question)
+        if job is None:
+            job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives)
+            self._admit(job)
+            self._in_flight[question] = job
+        job.waiting += 1
         try:
             async with asyncio.timeout(self._deadline_seconds) as deadline:
-                return await job.answer
+                return await asyncio.shield(job.answer)
         except TimeoutError as error:
             raise (self._too_late(job) if deadline.expired() else error) from None
         finally:
-            self._queue.withdraw(job)
+            job.waiting -= 1
+            if not job.waiting:
+                del self._in_flight[question]
+                self._queue.withdraw(job)
+                job.answer.cancel()
 
     def _admit(self, job: Job) -> None:
         if not self.running:

@@ -25,6 +25,7 @@ class Job:
         answer: Resolves to one translation a text; done (or cancelled) means that nobody waits any more.
         alternatives: Further translations wanted of each text.
         taken: Texts handed out so far, from the first.
+        waiting: Callers that await the answer.
     """
 
     texts: Sequence[str]
@@ -33,6 +34,7 @@ class Job:
     answer: asyncio.Future[list["Translation"]]
     alternatives: int = 0
     taken: int = 0
+    waiting: int = 0
     _translations: dict[int, "Translation"] = field(default_factory=dict)
 
     @property

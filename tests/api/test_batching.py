@@ -60,6 +60,59 @@ async def test_what_arrives_during_a_batch_forms_the_next(translator: FakeTransl
     assert translator.batches == [["first"], ["second", "third"]]
 
 
+async def test_equal_requests_in_flight_are_one(translator: FakeTranslator) -> None:
+    async with batcher(translator) as made:
+        translator.hold()
+        answers = [ask(made, "same")]
+        await until_begun(translator)
+        answers += [ask(made, "same"), ask(made, "same", "same"), ask(made, "same")]
+        await asyncio.sleep(0)
+        translator.release()
+        found = await asyncio.gather(*answers)
+        assert found == [["<de>same"], ["<de>same"], ["<de>same"] * 2, ["<de>same"]]
+        assert translator.batches == [["same"], ["same", "same"]], "two texts are another request"
+        await ask(made, "same")
+    assert translator.batches[2:] == [["same"]], "what was answered is not in flight"
+
+
+async def test_shared_work_goes_on_while_anybody_waits(translator: FakeTranslator) -> None:
+    async with batcher(translator) as made:
+        translator.hold()
+        impatient = ask(made, "same")
+        await until_begun(translator)
+        patient = ask(made, "same")
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        translator.release()
+        assert await patient == ["<de>same"]
+    assert translator.stopped == []
+
+
+async def test_shared_work_stops_when_the_last_one_leaves(translator: FakeTranslator) -> None:
+    async with batcher(translator) as made:
+        translator.hold()
+        both = [ask(made, "same"), ask(made, "same")]
+        await until_begun(translator)
+        for each in both:
+            each.cancel()
+        await until(translator.stopped)
+        translator.release()
+        assert await ask(made, "same") == ["<de>same"], "the next one begins anew"
+    assert translator.stopped == [["same"]]
+
+
+async def test_shared_work_that_fails_fails_for_all(translator: FakeTranslator) -> None:
+    translator.failures["boom"] = InputError("no")
+    async with batcher(translator) as made:
+        translator.hold()
+        both = [ask(made, "boom"), ask(made, "boom")]
+        await until_begun(translator)
+        translator.release()
+        found = await asyncio.gather(*both, return_exceptions=True)
+    assert [str(error) for error in found] == ["no", "no"]
+
+
 async def test_an_answer_keeps_the_order_of_its_texts_across_batches(translator: FakeTranslator) -> None:
     texts = [f"{i}" for i in range(25)]
     async with batcher(translator, max_batch_texts=4) as made:

@@ -231,13 +231,14 @@ async def test_a_body_beyond_the_limit_is_413(service: Service, announced: bool)
 async def test_a_full_queue_is_503_with_retry_after(service: Service, translator: FakeTranslator) -> None:
     async with service(queue_characters=10) as client:
         translator.hold()
-        answers = [asyncio.create_task(client.post("/translate", json=STATION))]
+        answers = [asyncio.create_task(client.post("/translate", json={**STATION, "q": "in hand"}))]
         assert await asyncio.to_thread(translator.begun.wait, 5)
-        answers.append(asyncio.create_task(client.post("/translate", json=STATION)))
+        answers.append(asyncio.create_task(client.post("/translate", json={**STATION, "q": "waiting"})))
         await until_waiting(client)
         refused = await client.post("/translate", json=STATION, headers={"Origin": "http://elsewhere.test"})
         translator.release()
-        assert [answer.json() for answer in await asyncio.gather(*answers)] == [STATION_DE] * 2
+        found = [answer.json() for answer in await asyncio.gather(*answers)]
+    assert found == [{"translatedText": "<de>in hand"}, {"translatedText": "<de>waiting"}]
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) >= 1
     assert "characters are waiting" in refused.json()["error"]
