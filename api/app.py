@@ -17,6 +17,7 @@ from api.cors import CorsMiddleware
 from api.detection import LanguageDetector
 from api.errors import install_error_handlers
 from api.languages import Languages
+from api.metrics import Metrics, MetricsMiddleware
 from api.routes import router
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         redoc_url=None,
         redirect_slashes=False,  # a redirected POST may arrive as a GET, or at the address behind a proxy
     )
-    app.state.settings = settings
+    app.state.settings, app.state.metrics = settings, Metrics()
     app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         expose_headers=["Retry-After"],
         max_age=PREFLIGHT_SECONDS,
     )
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
 
 
@@ -125,6 +127,7 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
             batch_wait_seconds=settings.batch_wait_seconds,
             max_batch_texts=settings.max_batch_texts,
             max_batch_characters=settings.max_batch_characters,
+            metrics=app.state.metrics,
         ) as app.state.batcher:
             yield
 

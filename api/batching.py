@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Self
 
 from api.errors import BusyError, DeadlineError
 from api.jobs import Job, JobQueue, Piece
+from api.metrics import Metrics
 from api.pace import Pace
 from api.text_translator import TextTranslator
 
@@ -48,6 +49,7 @@ class Batcher:
         batch_wait_seconds: Time an idle worker waits for neighbours of a first text; 0 is off.
         max_batch_texts: Most texts in a batch.
         max_batch_characters: Most characters in a batch; a longer text is a batch of its own.
+        metrics: Where it is counted what was done; None counts for nobody.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Batcher:
         batch_wait_seconds: float = 0.005,
         max_batch_texts: int = 64,
         max_batch_characters: int = 8_000,
+        metrics: Metrics | None = None,
     ) -> None:
         """Makes a batcher; nothing runs before it is entered."""
         self._translator = translator
@@ -72,6 +75,8 @@ class Batcher:
         self._in_flight: dict[Question, Job] = {}
         self._characters_in_hand = 0
         self._translated_characters = 0
+        self._metrics = metrics or Metrics()
+        self._metrics.waiting.set_function(lambda: self._queue.characters)
         self._pace = Pace()
         self._closing = False
 
@@ -197,7 +202,7 @@ class Batcher:
         try:
             translations = await asyncio.get_running_loop().run_in_executor(self._worker, self._call, wanted)
             self._pace.add(self._characters_in_hand, time.perf_counter() - started)
-            self._translated_characters += self._characters_in_hand
+            self._count(translations)
         except Exception as error:
             await self._decode_apart(wanted, error)
         else:
@@ -205,6 +210,12 @@ class Batcher:
                 piece.job.deliver(piece.position, translation)
         finally:
             self._characters_in_hand = 0
+
+    def _count(self, translations: Sequence["Translation"]) -> None:
+        self._translated_characters += self._characters_in_hand
+        self._metrics.batches.observe(len(translations))
+        self._metrics.characters.inc(self._characters_in_hand)
+        self._metrics.tokens.inc(sum(len(translation.tokens) for translation in translations))
 
     async def _decode_apart(self, batch: Sequence[Piece], error: Exception) -> None:
         """Tries the jobs of a failed batch one by one; a job that fails alone fails."""

@@ -11,6 +11,7 @@ from api.deepl import DeepLRequest
 from api.detection import LanguageDetector
 from api.errors import InvalidRequestError
 from api.languages import Languages
+from api.metrics import Metrics
 from api.schemas import TranslateRequest, exceeds_limit
 from api.settings import Settings
 
@@ -40,10 +41,16 @@ async def get_signature(request: Request) -> Signature:
     return cast(Signature, request.app.state.signature)
 
 
+async def get_metrics(request: Request) -> Metrics:
+    """Returns the figures of this application."""
+    return cast(Metrics, request.app.state.metrics)
+
+
 SettingsDependency = Annotated[Settings, Depends(get_settings)]
 BatcherDependency = Annotated[Batcher, Depends(get_batcher)]
 LanguagesDependency = Annotated[Languages, Depends(get_languages)]
 DetectorDependency = Annotated[LanguageDetector, Depends(get_detector)]
+MetricsDependency = Annotated[Metrics, Depends(get_metrics)]
 SignatureDependency = Annotated[Signature, Depends(get_signature)]
 
 

@@ -12,6 +12,9 @@ from translator.errors import LanguageError
 
 MOST_PREFERENCES = 20  # of a header; a browser sends a handful
 
+ALIASES = {"pb": "pt-br", "zh": "zh-hans", "zt": "zh-hant"}
+ALIASES |= {new: old for old, new in ALIASES.items()}  # LibreTranslate's old codes and its new ones mean the same
+
 _READERS = """
     ar bg bn ca cs da de el en es et eu fa fi fr gl he hi hr hu id is it ja ko lt lv ms nb nl pl pt ro ru sk sl sq sr sv
     sw th tr uk ur vi zh
@@ -40,7 +43,8 @@ class Languages:
         Raises:
             LanguageError: The model does not know the language.
         """
-        known = self._by_lower_case.get(code.strip().lower())
+        wanted = code.strip().lower()
+        known = self._by_lower_case.get(wanted) or self._by_lower_case.get(ALIASES.get(wanted, wanted))
         if known is None:
             raise LanguageError(f"{_shortened(code)} is not supported")
         return known

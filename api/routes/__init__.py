@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.routes import deepl, detect, frontend, health, languages, page, translate
+from api.routes import deepl, detect, frontend, health, languages, metrics, page, translate
 
 router = APIRouter()
-for noun in (translate, detect, languages, frontend, deepl, health, page):
+for noun in (translate, detect, languages, frontend, deepl, health, metrics, page):
     router.include_router(noun.router)

@@ -1,4 +1,4 @@
-"""`GET /health`: for orchestrators. The port opens when the model is loaded: an answer at all means ready."""
+"""`GET /health` and `/ready`, for orchestrators. The port opens when the model is loaded: an answer means ready."""
 
 from fastapi import APIRouter
 
@@ -11,6 +11,7 @@ router = APIRouter(tags=["service"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", responses=error_answers(503))
+@router.get("/ready", responses=error_answers(503))
 async def health(batcher: BatcherDependency) -> Health:
     """Answers `ok` while translations are served, 503 otherwise."""
     if not batcher.running:

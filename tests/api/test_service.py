@@ -8,6 +8,7 @@ import pytest
 
 import api
 from api.app import create_app, search_options
+from api.languages import Languages
 from api.settings import Settings
 from tests.api.conftest import Service
 from tests.api.fakes import FakeTranslator
@@ -165,7 +166,8 @@ async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
         schema = translate["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
     assert set(description["paths"]) == {
-        "/translate", "/detect", "/languages", "/frontend/settings", "/suggest", "/translate_file", "/health",
+        "/translate", "/detect", "/languages", "/frontend/settings", "/suggest", "/translate_file",
+        "/health", "/ready", "/metrics",
         "/v2/translate", "/v2/languages", "/v2/usage", "/v2/glossary-language-pairs",
     }  # fmt: skip
 
@@ -219,3 +221,15 @@ def links(page: str) -> list[str]:
 
     Reader().feed(page)
     return [link for link in found if link not in ("./",)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        pytest.param("pb", "pt-BR", id="an old code"),
+        pytest.param("pt-br", "pt-BR", id="the code in small letters"),
+        pytest.param("ZH-Hans", "zh", id="a new code for a model with the old one"),
+    ],
+)
+def test_upstreams_old_and_new_codes_mean_the_same(asked: str, known: str) -> None:
+    assert Languages([known, "en"], [(known, "en")]).resolve(asked) == known
