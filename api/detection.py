@@ -50,8 +50,12 @@ class LanguageDetector:
         identifier = None if first is None else self._identifier
         if identifier is None:
             return [Detected(FALLBACK if FALLBACK in self._codes else self._codes[0], 0)]
-        ranking = identifier.rank(text[first : (first or 0) + READ_CHARACTERS])
-        return [Detected(code, round(100 * share)) for code, share in ranking]
+        ranking = [
+            Detected(code, round(100 * share))
+            for code, share in identifier.rank(text[first : (first or 0) + READ_CHARACTERS])
+        ]
+        # A word that says nothing, such as "no", is a tie: English first, as for a text without letters.
+        return sorted(ranking, key=lambda found: (-found.confidence, found.language != FALLBACK))
 
     @cached_property
     def _identifier(self) -> "LanguageIdentifier | None":

@@ -25,7 +25,8 @@ class Tag(Generic[Node]):
         start: Offset of the first character inside it.
         end: One past the last; equal to `start` for what holds no text, such as an image.
         mark: The one character that stands for it, of what is copied whole; empty otherwise.
-        spaced: Whether white space stood on both sides of it, of which `start` has only that before.
+        follows_space: Whether white space stood before it.
+        precedes_space: Whether white space stood on both sides of it, of which the text has only that before.
         inner: Tags within it, in their order.
     """
 
@@ -33,7 +34,8 @@ class Tag(Generic[Node]):
     start: int
     end: int
     mark: str = ""
-    spaced: bool = False
+    follows_space: bool = False
+    precedes_space: bool = False
     inner: list["Tag[Node]"] = field(default_factory=list)
 
 
@@ -86,7 +88,7 @@ def place(
             first, last = runs[number]
             places.append((mine[first].target[0], mine[last].target[1], tag))
         else:
-            point = _point(tag.start, mine, source, within=within, origin=origin)
+            point = _point(tag, mine, source, within=within, origin=origin)
             places.append((point, point, tag))
     placed, reached = [], within[0]
     for start, end, tag in sorted(places, key=lambda found: found[:2]):
@@ -118,17 +120,18 @@ def _longest_runs(owners: Sequence[int | None]) -> dict[int, Span]:
     return {owner: run for owner, (_, run) in best.items()}
 
 
-def _point(offset: int, words: Sequence[Word], source: str, *, within: Span, origin: Span) -> int:
-    """Returns where something without words of its own goes: behind the word it touches, else before the next one.
+def _point(tag: Tag[Node], words: Sequence[Word], source: str, *, within: Span, origin: Span) -> int:
+    """Returns where something without words of its own goes: behind the word before it.
 
-    What stood at either end stays there.
+    What touches only the word behind it goes before that one, and what stood at either end stays there.
     """
+    offset = tag.start
     if not source[origin[0] : offset].strip():
         return within[0]
     if not source[offset : origin[1]].strip():
         return within[1]
-    if not source[offset - 1].isspace():
-        before = [word for word in words if word.source[1] <= offset]
-        return max(before, key=lambda word: (word.source, word.target)).target[1] if before else within[0]
     behind = [word for word in words if word.source[0] >= offset]
-    return min(behind, key=lambda word: (word.source, word.target)).target[0] if behind else within[1]
+    if tag.follows_space and not tag.precedes_space and source[offset].isalnum() and behind:
+        return min(behind, key=lambda word: (word.source, word.target)).target[0]
+    before = [word for word in words if word.source[1] <= offset]
+    return max(before, key=lambda word: (word.source, word.target)).target[1] if before else within[0]

@@ -38,6 +38,8 @@ _UNTOUCHED = """
 """
 BLOCKS, UNTOUCHED = frozenset(_BLOCKS.split()), frozenset(_UNTOUCHED.split())
 COPIED = frozenset(["code", "kbd", "samp", "var"])
+POINTS = UNTOUCHED | {"sup", "a"}  # what is left alone and stands beside a word, not in the place of one
+INVISIBLE = frozenset(["area", "base", "map", "noscript", "param", "script", "source", "style", "template", "track"])
 CONTEXTS = {"tr": "tbody", "td": "tr", "th": "tr", "tbody": "table", "thead": "table", "tfoot": "table"}
 CONTEXTS |= {"caption": "table", "colgroup": "table", "col": "colgroup"}
 FIRST_TAG = re.compile(r"\s*(?:<!--.*?-->\s*)*<(!doctype|[a-z][a-z0-9]*)", re.IGNORECASE | re.DOTALL)
@@ -121,13 +123,13 @@ class Markup:
                     if unit.text.endswith(" ") and text.startswith(" "):
                         text = text[1:]
                         if tags and tags[-1].start == len(unit.text):
-                            tags[-1].spaced = True  # an image, say, between two spaces, of which one is left
+                            tags[-1].precedes_space = True  # an image, say, between two spaces, of which one is left
                 unit.text += text
                 continue
-            tag = Tag[Node](node, len(unit.text), len(unit.text))
+            tag = Tag[Node](node, len(unit.text), len(unit.text), follows_space=unit.text[-1:].isspace())
             tags.append(tag)
             if _is_left_alone(node):
-                if isinstance(node, Element) and node.name not in UNTOUCHED and node.to_text().strip():
+                if isinstance(node, Element) and node.name not in POINTS and node.to_text().strip():
                     tag.mark = next(marks, "")
                     unit.text += tag.mark
             else:
@@ -164,6 +166,8 @@ def _is_left_alone(node: AnyElement) -> bool:
     """Whether an element, a comment or the like is kept as it is, with all that is in it."""
     if not isinstance(node, Element) or node.name in UNTOUCHED or node.name in COPIED:
         return True
+    if node.name in ("sup", "a") and not any(map(str.isalpha if node.name == "sup" else str.isalnum, node.to_text())):
+        return True  # the mark of a footnote
     attributes = node.attrs or {}
     classes = (attributes.get("class") or "").split()
     return (attributes.get("translate") or "").lower() == "no" or "notranslate" in classes
@@ -201,10 +205,16 @@ def _nodes(placed: Sequence[Placed[Node]], text: str, within: tuple[int, int], m
                 node.remove_child(child)
             for child in _nodes(found.inner, text, (found.start, found.end), marks):
                 node.append_child(child)
+        if found.tag.start == found.tag.end and found.tag.follows_space and _is_seen(node):
+            before = text[within[0] : found.start]
+            if before and not before[-1].isspace():
+                nodes.append(Text(" "))
         nodes.append(node)
-        if found.tag.spaced and not text[reached : reached + 1].isspace():
-            nodes.append(Text(" "))
     return nodes
+
+
+def _is_seen(node: Node) -> bool:
+    return isinstance(node, Element) and node.name not in INVISIBLE
 
 
 def _marks(tags: Sequence[Tag[Node]]) -> Iterator[str]:
@@ -220,11 +230,16 @@ def _following(node: Node) -> Node | None:
 
 
 def _words(translation: "Translation") -> Iterator[Word]:
-    """Yields every target word with the source word it looked at most, in the order of the target."""
+    """Yields every target word, or letter of one, with the source it looked at most, in the order of the target."""
     best: dict[tuple[int, int], tuple[float, tuple[int, int]]] = {}
     for link in translation.alignment:
         target, found = (link.target_start, link.target_end), (link.weight, (link.source_start, link.source_end))
         if target not in best or found[0] > best[target][0]:
             best[target] = found
     for target, (_, source) in sorted(best.items()):
-        yield Word(source, target)
+        (start, end), (first, last) = source, target
+        if translation.source_text[start:end] == translation.text[first:last]:
+            # Copied as it is, so that a tag within it finds its characters: the 2 of CO2.
+            yield from (Word((start + n, start + n + 1), (first + n, first + n + 1)) for n in range(end - start))
+        else:
+            yield Word(source, target)

@@ -29,11 +29,17 @@ async def detect_sources(
     Raises:
         LanguageError: One is in a language that `target` cannot be reached from.
     """
-    likeliest = [ranking[0] for ranking in await detector.rank_each(texts)]
+    likeliest = [_foreign(ranking, target) for ranking in await detector.rank_each(texts)]
     for found in likeliest:
         if found.confidence:
             languages.check(found.language, target)
     return likeliest
+
+
+def _foreign(ranking: Sequence[Detected], target: str) -> Detected:
+    """Returns the likeliest language; of several as likely, one that is not wanted already."""
+    tied = [found for found in ranking if found.confidence == ranking[0].confidence]
+    return next((found for found in tied if found.language != target), ranking[0])
 
 
 def source_of(detected: Detected, target: str) -> str:

@@ -91,7 +91,8 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     """Turns a hypothesis into text.
 
     An unknown piece becomes what it looked at (Luong et al. 2015b, 3.3): the same characters if that is an unknown
-    piece too, which may be a letter in the middle of a name, else the whole source word.
+    piece too, which may be a letter in the middle of a name, else the whole source word. None is copied twice while
+    another waits.
     """
     source_words = words(sentence.text)
     copies = _copies(sentence, source_words, hypothesis)
@@ -172,18 +173,43 @@ def _raised(decoded: Decoded, token_ids: Sequence[int]) -> str:
 
 def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:
     """For each target id that is unknown, the source characters its attention rests on; "" for the others."""
-    copies = []
-    for position, token_id in enumerate(hypothesis.token_ids):
-        copy = ""
-        if token_id == Tokenizer.unk_id:
-            looked_at = _most_seen(hypothesis.attention_weights[position].tolist(), sentence.spans)
-            start, end = sentence.spans[looked_at]
-            if sentence.ids[looked_at] != Tokenizer.unk_id:
-                touched = [span for span in source_words if span[0] < end and start < span[1]]
-                start, end = (touched[0][0], touched[-1][1]) if touched else (start, start)
-            copy = sentence.text[start:end].strip()
-        copies.append(copy)
+    copies = [""] * len(hypothesis.token_ids)
+    chosen = _chosen(sentence, hypothesis)
+    for position, looked_at in chosen.items():
+        start, end = sentence.spans[looked_at]
+        if sentence.ids[looked_at] != Tokenizer.unk_id:
+            touched = [span for span in source_words if span[0] < end and start < span[1]]
+            start, end = (touched[0][0], touched[-1][1]) if touched else (start, start)
+        copies[position] = sentence.text[start:end].strip()
+        if (before := chosen.get(position - 1)) is not None:  # two copies in a row: apart if they were
+            (_, left), (right, _) = sorted([sentence.spans[before], sentence.spans[looked_at]])
+            if any(map(str.isspace, sentence.text[left : right + 1])):
+                copies[position] = " " + copies[position]
     return copies
+
+
+def _chosen(sentence: SourceSentence, hypothesis: Hypothesis) -> dict[int, int]:
+    """Returns which source piece each unknown target piece copies: every unknown one of the source once at most.
+
+    The surest go first. One that looks at a piece which is taken, or at one that can be spelt, gets the unknown piece
+    left over that it looks at most. If none is left over, it copies the word it looks at, or is left out where it would
+    say a thing twice that the text says once.
+    """
+    wanted = [position for position, token_id in enumerate(hypothesis.token_ids) if token_id == Tokenizer.unk_id]
+    weights = {position: hypothesis.attention_weights[position].tolist() for position in wanted}
+    seen = {position: _most_seen(weights[position], sentence.spans) for position in wanted}
+    unknown = {place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id}
+    left_over, chosen, taken = unknown - set(seen.values()), dict[int, int](), set[int]()
+    for position in sorted(wanted, key=lambda position: -weights[position][seen[position]]):
+        place = seen[position]
+        if left_over and (place in taken or place not in unknown):
+            place = max(left_over, key=weights[position].__getitem__)
+            left_over.discard(place)
+        if place not in taken:
+            chosen[position] = place
+        if place in unknown:
+            taken.add(place)
+    return dict(sorted(chosen.items()))
 
 
 def _most_seen(weights: Sequence[float], spans: Sequence[tuple[int, int]]) -> int:

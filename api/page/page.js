@@ -1,15 +1,21 @@
 // The page where a person translates. It talks to this server alone, by addresses relative to the page.
 
+import { showTranslation, step, unlight } from "./words.js";
+
 const element = (id) => document.getElementById(id);
-const [form, source, target, swap, text, answer, pane, copy, status, error, count] = [
-  "form", "source", "target", "swap", "text", "answer", "answer-pane", "copy", "status", "error", "count",
+const [form, source, target, swap, text, answer, pane, others, clear, copy, status, error, count] = [
+  "form", "source", "target", "swap", "text", "answer", "answer-pane", "others", "clear", "copy", "status", "error", "count",
 ].map(element);
 
 const AUTO = "auto";
+const PAUSE = 350; // milliseconds without a key, after which a person wants to see something
+const SHOWN_WHOLE = 5000; // characters; words and alternatives of more are nothing anybody looks at
 
 let languages = [];
 let heard = null; // the language that the last answer was made from, when the server found it out
 let running = null; // the AbortController of the request under way
+let typing = 0; // the timer of the pause
+let picked = false; // whether a person chose the target
 
 async function ask(path, options) {
   const response = await fetch(path, options);
@@ -19,8 +25,7 @@ async function ask(path, options) {
 }
 
 function fill(select, codes, wanted) {
-  const names = new Map(languages.map(({ code, name }) => [code, name]));
-  select.replaceChildren(...codes.map((code) => new Option(names.get(code) ?? code, code)));
+  select.replaceChildren(...codes.map((code) => new Option(nameOf(code), code)));
   select.value = codes.includes(wanted) ? wanted : codes[0];
 }
 
@@ -45,11 +50,29 @@ function hear(language) {
   swap.disabled = from === null || from === target.value || !targetsOf(target.value).includes(from);
 }
 
-function show(translation) {
-  answer.value = translation;
+function show(translation, body = {}) {
+  showTranslation(translation, body.alignment ?? [], body.scores?.sentences ?? []);
   answer.lang = target.value;
   copy.disabled = translation === "";
   copy.textContent = "Copy";
+  const few = body.scores?.sentences.length === 1; // of several sentences, an alternative changes all at once
+  others.replaceChildren(...(few ? body.alternatives : []).map(other));
+  others.hidden = others.children.length === 0;
+}
+
+/** One more translation; a click makes it the answer. */
+function other(translation) {
+  const item = document.createElement("li");
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: translation, lang: target.value });
+  button.addEventListener("click", () => {
+    const replaced = answer.textContent;
+    showTranslation(translation, [], []);
+    copy.textContent = "Copy";
+    item.replaceWith(other(replaced));
+    answer.focus();
+  });
+  item.append(button);
+  return item;
 }
 
 function busy(yes) {
@@ -59,6 +82,7 @@ function busy(yes) {
 
 /** Ends the request under way, if any: its answer would be to another question. */
 function stop() {
+  clearTimeout(typing);
   running?.abort();
   running = null;
   busy(false);
@@ -71,21 +95,28 @@ async function translate() {
     show("");
     return;
   }
-  const asked = text.value;
   const mine = (running = new AbortController());
+  const whole = text.value.length <= SHOWN_WHOLE;
   busy(true);
   try {
-    const { translatedText, detectedLanguage } = await ask("translate", {
+    const body = await ask("translate", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ q: text.value, source: source.value, target: target.value }),
+      body: JSON.stringify({
+        q: text.value, source: source.value, target: target.value, alignment: whole, scores: whole, alternatives: whole ? 3 : 0,
+      }),
       signal: mine.signal,
     });
     if (mine !== running) return;
-    show(translatedText);
+    hear(body.detectedLanguage?.language ?? null);
+    if (heard === target.value && !picked && targetsOf(heard).length > 0) {
+      target.value = targetsOf(heard)[0]; // it is in the reader's own language, so another is wanted
+      translate();
+      return;
+    }
+    show(body.translatedText, body);
     busy(false);
-    if (text.value === asked) hear(detectedLanguage?.language ?? null); // else it was said of another text
-    status.textContent = heard === null ? "Done" : `From ${nameOf(heard)}`;
+    status.textContent = heard === null ? "" : `From ${nameOf(heard)}`;
   } catch (reason) {
     if (mine !== running) return; // replaced by a newer request
     busy(false);
@@ -93,23 +124,27 @@ async function translate() {
   }
 }
 
-function exchange() {
-  const [from, to, written] = [heard ?? source.value, target.value, answer.value];
-  stop();
-  choose(to, from);
-  if (written !== "") {
-    show(text.value);
-    text.value = written;
-  }
+function type() {
+  unlight();
   measure();
+  clearTimeout(typing);
+  typing = setTimeout(translate, PAUSE);
+}
+
+function exchange() {
+  const [from, to, written] = [heard ?? source.value, target.value, answer.textContent];
+  choose(to, from);
+  if (written !== "") text.value = written;
+  measure();
+  translate();
   text.focus();
 }
 
 async function copyAnswer() {
   try {
-    await navigator.clipboard.writeText(answer.value);
+    await navigator.clipboard.writeText(answer.textContent);
   } catch { // no clipboard without HTTPS: select it, so that one key copies
-    answer.select();
+    getSelection().selectAllChildren(answer);
     status.textContent = "Selected; copy it with your keyboard.";
     return;
   }
@@ -120,6 +155,7 @@ async function copyAnswer() {
 function measure() {
   const length = [...text.value].length;
   count.textContent = length ? length.toLocaleString() : "";
+  clear.disabled = length === 0;
 }
 
 form.addEventListener("submit", (event) => {
@@ -132,24 +168,35 @@ text.addEventListener("keydown", (event) => {
     translate();
   }
 });
-text.addEventListener("input", () => {
-  if (source.value === AUTO) hear(null); // it was said of another text
-  measure();
+text.addEventListener("input", type);
+answer.addEventListener("keydown", (event) => {
+  const ways = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+  if (event.key in ways) {
+    event.preventDefault();
+    status.textContent = step(ways[event.key]);
+  }
 });
 for (const select of [source, target]) {
   select.addEventListener("change", () => {
-    stop();
+    picked ||= select === target;
     choose(source.value, target.value);
+    translate();
   });
 }
 swap.addEventListener("click", exchange);
+clear.addEventListener("click", () => {
+  text.value = "";
+  type();
+  translate();
+  text.focus();
+});
 copy.addEventListener("click", copyAnswer);
-if (/Mac|iPhone|iPad/.test(navigator.platform)) element("modifier").textContent = "⌘";
 
 try {
-  languages = await ask("languages");
-  choose("en", "de");
+  languages = await ask("languages", { headers: { "Accept-Language": "en" } }); // as the page is
+  choose(AUTO, navigator.languages.map((tag) => tag.split("-")[0]).find((code) => languages.some((one) => one.code === code)) ?? "en");
   measure();
+  if (text.value) translate(); // the browser kept it over a reload
 } catch (reason) {
   error.textContent = `The languages could not be read: ${reason.message}`;
 }

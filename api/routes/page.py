@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent.parent / "page"
 MEDIA_TYPES = {
     "style.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "words.js": "text/javascript; charset=utf-8",
     "docs.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

@@ -56,6 +56,19 @@ def test_only_the_beginning_of_a_long_text_is_read(detector: LanguageDetector) -
     assert detector.rank("1|" * READ_CHARACTERS + head) == detector.rank(head), "it begins with its first letter"
 
 
+def test_of_languages_as_likely_english_comes_first(detector: LanguageDetector) -> None:
+    ranking = detector.rank("no")
+    assert ranking[0].confidence == ranking[1].confidence
+    assert ranking[0].language == "en"
+
+
+async def test_of_languages_as_likely_one_is_taken_that_is_not_wanted(service: Service) -> None:
+    async with service() as client:
+        for target, source in (("de", "en"), ("en", "de")):
+            body = (await client.post("/translate", json={"q": "no", "source": "auto", "target": target})).json()
+            assert body["detectedLanguage"]["language"] == source
+
+
 async def test_nothing_is_loaded_for_a_text_that_says_nothing() -> None:
     detector = LanguageDetector(["en", "de"])
     assert await detector.rank_each(["7", "😀"]) == [[Detected("en", 0)]] * 2

@@ -89,7 +89,14 @@ LINKS = [0, 1, 3, 4, 2]
         pytest.param([Tag("img", len(SOURCE), len(SOURCE))], f"{TARGET}[img: ]", id="an image at the end"),
         pytest.param([Tag("img", 6, 6)], "Ich habe[img: ] meine Schlüssel verloren", id="an image that touches a word"),
         pytest.param(
-            [Tag("img", 7, 7)], "Ich habe meine Schlüssel [img: ]verloren", id="an image before a word that moves"
+            [Tag("img", 7, 7, follows_space=True)],
+            "Ich habe meine Schlüssel [img: ]verloren",
+            id="an image that touches the next word, which moves",
+        ),
+        pytest.param(
+            [Tag("img", 7, 7, follows_space=True, precedes_space=True)],
+            "Ich habe[img: ] meine Schlüssel verloren",
+            id="an image between spaces stays with the word before",
         ),
     ],
 )
@@ -99,7 +106,7 @@ def test_tags_go_where_their_words_went(tags: Sequence[Tag[str]], expected: str)
 
 def test_a_tag_whose_words_left_no_trace_is_kept_empty() -> None:
     assert put([round_words(SOURCE, 3, 3, "i")], SOURCE, "Ich verlor Schlüssel", [0, 2, 4]) == (
-        "Ich verlor [i: ]Schlüssel"
+        "Ich verlor[i: ] Schlüssel"
     )
 
 
@@ -107,7 +114,7 @@ def test_what_was_copied_is_found_by_its_mark() -> None:
     source, target = "Type \ue100 now", "Jetzt \ue100 tippen"
     tag = Tag("code", 5, 6, mark="\ue100")
     assert put([tag], source, target, [2, 0, 0]) == "Jetzt [code: \ue100] tippen"
-    assert put([tag], source, "Jetzt tippen", [2, 0]) == "[code: ]Jetzt tippen", "lost, and put before the next word"
+    assert put([tag], source, "Jetzt tippen", [2, 0]) == "Jetzt tippen[code: ]", "lost, and put behind the word before"
 
 
 @given(data=st.data())

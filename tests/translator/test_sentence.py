@@ -1,5 +1,7 @@
 """One sentence: read into ids and offsets, and written from a hypothesis made by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -106,25 +108,48 @@ def test_an_unknown_piece_copies_the_unknown_piece_it_looked_at(tokenizer: Token
     sentence = read(tokenizer, "the M\u0142u dog \u2665")  # a letter within a name, and a word of its own
     written = write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer)
     assert written.text == "the M\u0142u dog \u2665"
-    first = sentence.ids.index(Tokenizer.unk_id)
-    attention = looking_at(sentence, first)
-    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
-    assert written.text == "the M\u0142u dog \u0142"
 
 
-def test_an_unknown_piece_copies_the_whole_word_if_it_looked_at_a_known_piece(tokenizer: Tokenizer) -> None:
-    sentence = read(tokenizer, "\u2665 Zebrafink")
-    last_letter = len(sentence.ids) - 2
-    attention = looking_at(sentence, last_letter)
-    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
-    assert written.text == "Zebrafink Zebrafink"
+def test_unknown_pieces_are_copied_once_each(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the M\u0142u dog \u2665")
+    for place in (sentence.ids.index(Tokenizer.unk_id), len(sentence.ids) - 2, 1):  # all look at the same
+        written = write_sentence(
+            sentence, answer(tokenizer, sentence, looks=looking_at(sentence, place)), tokenizer=tokenizer
+        )
+        assert sorted(written.text) == sorted(sentence.text)
+        assert written.warnings == ()
+
+
+def test_what_the_text_says_once_is_copied_once(tokenizer: Tokenizer) -> None:
+    sentence, twice = read(tokenizer, "the \u2665"), read(tokenizer, "\u2665 the \u2665")
+    looks = torch.zeros(len(twice.ids) - 1, len(sentence.ids))
+    looks[:, sentence.ids.index(Tokenizer.unk_id)] = 1
+    written = write_sentence(sentence, answer(tokenizer, twice, looks=looks), tokenizer=tokenizer)
+    assert written.text == "\u2665 the"
+
+
+def test_copies_in_a_row_are_apart_if_they_were(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "\u2665 \u2666")
+    unknown = [place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id]
+    without_space = replace(sentence, ids=[sentence.ids[0], *[Tokenizer.unk_id] * len(unknown), Tokenizer.eos_id])
+    looks = torch.eye(len(sentence.ids))[[*unknown, len(sentence.ids) - 1]]
+    written = write_sentence(sentence, answer(tokenizer, without_space, looks=looks), tokenizer=tokenizer)
+    assert written.text == "\u2665 \u2666"
+
+
+def test_an_unknown_piece_copies_the_whole_word_if_there_is_no_unknown_one(tokenizer: Tokenizer) -> None:
+    sentence, target = read(tokenizer, "Zebrafink"), read(tokenizer, "\u2665")
+    looks = torch.zeros(len(target.ids) - 1, len(sentence.ids))
+    looks[:, len(sentence.ids) - 2] = 1  # its last letter
+    written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
+    assert written.text == "Zebrafink"
 
 
 def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> None:
-    sentence = read(tokenizer, "the \u2665 dog")
-    attention = looking_at(sentence, 0)  # at the language token, where there is nothing to copy
-    written = write_sentence(sentence, answer(tokenizer, sentence, looks=attention), tokenizer=tokenizer)
-    assert "\u2665" not in written.text
+    sentence, target = read(tokenizer, "the \u2665 dog"), read(tokenizer, "the dog")
+    looks = torch.ones(len(target.ids) - 1, len(sentence.ids)) / len(sentence.ids)
+    written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
+    assert written.text == "the dog"
     assert written.warnings == ("'\u2665' was to be copied and is missing from the translation.",)
 
 

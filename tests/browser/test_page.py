@@ -1,0 +1,163 @@
+"""The page in a real browser: what a person types, sees and hears. Needs Chromium and playwright: `make browser`."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.settings import Settings
+from tests.api.fakes import FakeTranslator
+from tests.api.test_markup import backwards
+from translator.translation import SentenceScore, Translation
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+TEXT = "where is the station 😀 now"
+
+
+def answer(text: str, *, confidence: float) -> Translation:
+    """A translation that turns the words round, of one sentence."""
+    found = backwards(text)
+    sentence = SentenceScore(0, len(text), 0, len(found.text), -0.1, None, confidence)
+    return replace(found, sentences=(sentence,), alternatives=("another one", "a third"))
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where the service answers, with a translator that turns the words round."""
+    known = {
+        TEXT: answer(TEXT, confidence=0.9),
+        "a doubtful one": answer("a doubtful one", confidence=0.1),
+        "<b>bold</b> & more": answer("<b>bold</b> & more", confidence=0.9),
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fake = FakeTranslator({"this breaks": RuntimeError("broken on purpose")}, answers=known)
+        app = create_app(Settings(batch_wait_seconds=0), fake)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def page(address: str) -> Iterator["Page"]:
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened: Page = browser.new_page(locale="de-DE", viewport={"width": 1100, "height": 640})
+        faults: list[str] = []
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.goto(address)
+        opened.locator("#source option").first.wait_for(state="attached")
+        yield opened
+        browser.close()
+    assert not faults
+
+
+def expect_answer(page: "Page", text: str) -> None:
+    playwright.expect(page.locator("#answer")).to_have_text(text)
+
+
+def test_it_translates_as_one_types(page: "Page") -> None:
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    playwright.expect(page.locator("#status")).to_have_text("From English")
+    page.fill("#text", "")
+    expect_answer(page, "")
+
+
+def test_a_word_shows_where_it_came_from(page: "Page") -> None:
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    page.locator(".word", has_text="station").hover()
+    playwright.expect(page.locator("#echo mark")).to_have_text("station")
+    playwright.expect(page.locator(".word.lit")).to_have_text("station")
+    page.locator("h1").hover()
+    playwright.expect(page.locator("#echo mark")).to_have_count(0)
+
+
+def test_the_keyboard_goes_through_the_words(page: "Page") -> None:
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    page.focus("#answer")
+    page.keyboard.press("ArrowRight")
+    playwright.expect(page.locator("#status")).to_have_text("now ← now")
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(page.locator("#status")).to_have_text("where ← where")
+
+
+def test_alternatives_can_be_taken(page: "Page") -> None:
+    page.fill("#text", TEXT)
+    page.locator("#others button", has_text="another one").click()
+    expect_answer(page, "another one")
+    playwright.expect(page.locator("#others button").first).to_have_text("now 😀 station the is where")
+
+
+def test_what_the_model_doubts_is_dotted(page: "Page") -> None:
+    page.fill("#text", "a doubtful one")
+    playwright.expect(page.locator(".word.unsure")).to_have_count(3)
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    playwright.expect(page.locator(".word.unsure")).to_have_count(0)
+
+
+def test_text_never_becomes_markup(page: "Page") -> None:
+    page.fill("#text", "<b>bold</b> & more")
+    expect_answer(page, "more & <b>bold</b>")
+    playwright.expect(page.locator("#answer b")).to_have_count(0)
+
+
+def test_the_readers_own_language_is_not_the_target(page: "Page") -> None:
+    assert page.input_value("#target") == "de"
+    page.fill("#text", "Wo ist hier der Bahnhof?")
+    expect_answer(page, "<en>Wo ist hier der Bahnhof?")
+    assert page.input_value("#target") == "en"
+
+
+def test_swapping_turns_text_and_languages_round(page: "Page") -> None:
+    page.select_option("#source", "en")
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    page.click("#swap")
+    assert page.input_value("#source") == "de" and page.input_value("#target") == "en"
+    assert page.input_value("#text") == "now 😀 station the is where"
+    expect_answer(page, "<en>now 😀 station the is where")
+
+
+def test_faults_are_told_and_forgotten(page: "Page") -> None:
+    page.select_option("#source", "en")
+    page.fill("#text", "this breaks")
+    playwright.expect(page.locator("#error")).to_have_text("The translation failed; the server's log says why.")
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    playwright.expect(page.locator("#error")).to_be_empty()
+
+
+@pytest.mark.parametrize("width", [390, 1100])
+def test_nothing_is_wider_than_the_window(page: "Page", width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.fill("#text", "x" * 300)
+    expect_answer(page, "<de>" + "x" * 300)
+    box = page.locator("#form").bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
