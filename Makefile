@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test unit check format demo evaluate evaluate-default robustness bench train-toy clean
+.PHONY: help install serve test unit browser check format demo evaluate evaluate-default robustness bench train-toy clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,12 @@ test: install  ## Run every test: unit, integration, learning
 	$(PYTEST)
 
 unit: install  ## Run the unit tests only (under a minute)
-	$(PYTEST) -m 'not integration and not learning'
+	$(PYTEST) -m 'not integration and not learning and not browser'
+
+browser: install  ## Run the tests of the page, in the Chromium of this machine
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "There is no Chromium here: install it (on Debian: apt-get install chromium), then run make browser again." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	$(PYTEST) tests/browser
 
 check: install  ## Lint, formatting, types, and the arrows between the packages
 	$(BIN)/ruff check .

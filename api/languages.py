@@ -21,7 +21,7 @@ _READERS = """
 """
 READERS = frozenset(_READERS.split())  # not all that Babel knows: it keeps what it has read, 200 kB a language
 
-EXAMPLES = {"en": "Where is the train station?", "de": "Wo ist der Bahnhof?"}
+EXAMPLES = {"en": "How much does this cost?", "de": "Was kostet das?"}
 
 
 class Languages:

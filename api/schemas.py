@@ -37,7 +37,7 @@ class TranslateRequest(BaseModel):
     """The fields of `POST /translate`; unknown ones are ignored, as LibreTranslate's clients expect."""
 
     q: Text | Texts = Field(
-        description="The text, or (in JSON only) an array of texts.", examples=["Where is the train station?"]
+        description="The text, or (in JSON only) an array of texts.", examples=["How much does this cost?"]
     )
     source: Text = Field(description="Language code of q, or `auto`: each text is looked at.", examples=["en"])
     target: Text = Field(description="Language code of the answer.", examples=["de"])
@@ -103,7 +103,7 @@ def _sentence(name: str, kind: str) -> str:
 class DetectRequest(BaseModel):
     """The one field of `POST /detect`."""
 
-    q: Text = Field(description="The text.", examples=["Where is the train station?"])
+    q: Text = Field(description="The text.", examples=["How much does this cost?"])
 
     @classmethod
     def from_values(cls, values: Mapping[str, object], *, max_characters: int) -> "DetectRequest":
@@ -129,7 +129,7 @@ class TranslateResponse(BaseModel):
     """The answer of `POST /translate`."""
 
     translatedText: str | list[str] = Field(
-        description="The translation; an array exactly if q was one.", examples=["Wo ist der Bahnhof?"]
+        description="The translation; an array exactly if q was one.", examples=["Wie viel kostet das?"]
     )
     detectedLanguage: DetectedLanguage | list[DetectedLanguage] | None = Field(
         None, description="Only for source `auto`; for each text its own."

@@ -31,7 +31,7 @@ LINES_PER_CALL = 2048
 
 EXAMPLES = """\b
 Examples:
-  carousel translate --from en --to de --text "Where is the train station?"
+  carousel translate --from en --to de --text "How much does this cost?"
   carousel translate --from de --to en letter.txt --output letter.en.txt
   echo "Guten Morgen!" | carousel translate --from de --to en --json
 """

@@ -189,7 +189,7 @@ async def test_scripts_are_served_as_modules_must_be(service: Service) -> None:
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
 
 
-@pytest.mark.parametrize("name", ["index.html", "docs.html", "page.js", "docs.js", "style.css"])
+@pytest.mark.parametrize("name", ["index.html", "docs.html", "page.js", "words.js", "docs.js", "style.css"])
 def test_no_page_file_names_another_host(name: str) -> None:
     assert not re.search(r"https?://|//[a-z]+\.", (PAGE / name).read_text(encoding="utf-8").replace('"http"', ""))
 

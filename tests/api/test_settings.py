@@ -102,7 +102,7 @@ def test_the_address_shown_can_be_typed(listening: str, typed: str) -> None:
     [
         pytest.param(
             [("de", "en"), ("en", "de")],
-            '{"q":"Where is the train station?","source":"en","target":"de"}',
+            '{"q":"How much does this cost?","source":"en","target":"de"}',
             id="English to German if it can",
         ),
         pytest.param([("fr", "en")], '{"q":"Hello.","source":"fr","target":"en"}', id="else what it can"),

@@ -4,6 +4,7 @@
 running; `with server` runs it against that server; `skip, because` is not run.
 """
 
+import json
 import os
 import re
 import shutil
@@ -122,3 +123,12 @@ def test_verbs_of_make_exist(verb: str) -> None:
 def test_files_that_are_linked_exist() -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_first_answer_in_the_reference_of_the_service_is_true(server: str) -> None:
+    text = (ROOT / "docs/rest.md").read_text(encoding="utf-8")
+    question, answer = re.search(r"curl -d '(\{.*?\})'", text), re.search(r"```json\n(\{.*?\})\n```", text)
+    assert question is not None and answer is not None
+    request = urllib.request.Request(f"{server}/translate", question[1].encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert json.load(response) == json.loads(answer[1])
