@@ -202,7 +202,7 @@ def test_the_script_finds_every_element_and_every_control_has_a_name() -> None:
     wanted = set(re.findall(r'"([^"]+)"', listed[1])) | set(re.findall(r'element\("([^"]+)"\)', script))
     assert wanted <= ids
     labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', page))
-    assert labelled == set(re.findall(r'<(?:select|textarea) id="([^"]+)"', page))
+    assert labelled == set(re.findall(r'<(?:select|textarea)[^>]* id="([^"]+)"', page))
 
 
 def test_a_beam_in_the_settings_changes_nothing_else_the_model_recommends() -> None:
