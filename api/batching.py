@@ -117,7 +117,7 @@ class Batcher:
     ) -> list["Translation"]:
         """Translates the texts of one request; the directions must have been checked before.
 
-        A request that equals one in flight shares its work: a client that lost patience and asks again costs nothing.
+        A request that equals one in flight shares its work.
         Cancelling this call (the client went away) takes what still waits out of the queue if nobody else waits for
         it, and stops the worker once nobody waits for any text of its batch.
 

@@ -8,6 +8,7 @@ Source: Müller 2017, "Treatment of Markup in Statistical Machine Translation", 
 rule is our own.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -72,23 +73,26 @@ def place(
     Returns:
         Every tag once, in the order of the target; they do not overlap and leave no room.
     """
-    mine = [word for word in words if within[0] <= word.target[0] and word.target[1] <= within[1]]
-    runs = _longest_runs([_owner(tags, word) for word in mine])
+    if not tags:
+        return ()
+    begin = bisect_left(words, within[0], key=lambda word: word.target[0])
+    mine = words[begin : bisect_right(words, within[1], lo=begin, key=lambda word: word.target[1])]
+    by_source, runs = sorted(mine), _longest_runs(_owners(tags, mine))
+    text = source[slice(*origin)]
+    first, last = origin[0] + len(text) - len(text.lstrip()), origin[0] + len(text.rstrip())
     places: list[tuple[int, int, Tag[Node]]] = []
     for number, tag in enumerate(tags):
         if tag.mark and (found := target.find(tag.mark, *within)) >= 0:
             places.append((found, found + 1, tag))
-        elif (
-            tag.end > tag.start
-            and not source[origin[0] : tag.start].strip()
-            and not source[tag.end : origin[1]].strip()
-        ):
+        elif tag.end > tag.start and tag.start <= first and last <= tag.end:
             places.append((*within, tag))  # it holds all there is
         elif number in runs:
-            first, last = runs[number]
-            places.append((mine[first].target[0], mine[last].target[1], tag))
+            begins, ends = runs[number]
+            places.append((mine[begins].target[0], mine[ends].target[1], tag))
         else:
-            point = _point(tag, mine, source, within=within, origin=origin)
+            # What stood at either end stays there.
+            point = within[0] if tag.start <= first else within[1] if tag.start >= last else None
+            point = _point(tag, by_source, source, within) if point is None else point
             places.append((point, point, tag))
     placed, reached = [], within[0]
     for start, end, tag in sorted(places, key=lambda found: found[:2]):
@@ -99,10 +103,16 @@ def place(
     return tuple(placed)
 
 
-def _owner(tags: Sequence[Tag[Node]], word: Word) -> int | None:
-    """Returns the number of the tag around the middle of a word's source word."""
-    middle = sum(word.source) / 2
-    return next((number for number, tag in enumerate(tags) if tag.start <= middle < tag.end), None)
+def _owners(tags: Sequence[Tag[Node]], words: Sequence[Word]) -> list[int | None]:
+    """Returns for each word the number of the tag around the middle of its source word; tags do not overlap."""
+    holding = [number for number, tag in enumerate(tags) if tag.end > tag.start]
+    starts = [tags[number].start for number in holding]
+    owners: list[int | None] = []
+    for word in words:
+        middle = sum(word.source) / 2
+        found = bisect_right(starts, middle) - 1
+        owners.append(holding[found] if found >= 0 and middle < tags[holding[found]].end else None)
+    return owners
 
 
 def _longest_runs(owners: Sequence[int | None]) -> dict[int, Span]:
@@ -120,18 +130,14 @@ def _longest_runs(owners: Sequence[int | None]) -> dict[int, Span]:
     return {owner: run for owner, (_, run) in best.items()}
 
 
-def _point(tag: Tag[Node], words: Sequence[Word], source: str, *, within: Span, origin: Span) -> int:
+def _point(tag: Tag[Node], by_source: Sequence[Word], source: str, within: Span) -> int:
     """Returns where something without words of its own goes: behind the word before it.
 
-    What touches only the word behind it goes before that one, and what stood at either end stays there.
+    What touches only the word behind it goes before that one.
     """
-    offset = tag.start
-    if not source[origin[0] : offset].strip():
-        return within[0]
-    if not source[offset : origin[1]].strip():
-        return within[1]
-    behind = [word for word in words if word.source[0] >= offset]
-    if tag.follows_space and not tag.precedes_space and source[offset].isalnum() and behind:
-        return min(behind, key=lambda word: (word.source, word.target)).target[0]
-    before = [word for word in words if word.source[1] <= offset]
-    return max(before, key=lambda word: (word.source, word.target)).target[1] if before else within[0]
+    behind = bisect_left(by_source, tag.start, key=lambda word: word.source[0])
+    touches_next = tag.follows_space and not tag.precedes_space and source[tag.start].isalnum()
+    if touches_next and behind < len(by_source):
+        return by_source[behind].target[0]
+    before = bisect_right(by_source, tag.start, key=lambda word: word.source[1])
+    return by_source[before - 1].target[1] if before else within[0]

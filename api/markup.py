@@ -33,8 +33,8 @@ _BLOCKS = """
     nav ol optgroup option p pre search section select summary table tbody td tfoot th thead title tr ul
 """
 _UNTOUCHED = """
-    area audio base canvas embed frame iframe img input map math meter noscript object param picture progress script
-    source style svg template textarea track video wbr
+    area audio base canvas embed frame iframe img input map math meter noembed noframes noscript object param picture
+    plaintext progress script source style svg template textarea track video wbr xmp
 """
 BLOCKS, UNTOUCHED = frozenset(_BLOCKS.split()), frozenset(_UNTOUCHED.split())
 COPIED = frozenset(["code", "kbd", "samp", "var"])
@@ -42,7 +42,10 @@ POINTS = UNTOUCHED | {"sup", "a"}  # what is left alone and stands beside a word
 INVISIBLE = frozenset(["area", "base", "map", "noscript", "param", "script", "source", "style", "template", "track"])
 CONTEXTS = {"tr": "tbody", "td": "tr", "th": "tr", "tbody": "table", "thead": "table", "tfoot": "table"}
 CONTEXTS |= {"caption": "table", "colgroup": "table", "col": "colgroup"}
-FIRST_TAG = re.compile(r"\s*(?:<!--.*?-->\s*)*<(!doctype|[a-z][a-z0-9]*)", re.IGNORECASE | re.DOTALL)
+FIRST_TAG = re.compile(r"<(!doctype|[a-z][a-z0-9]*)", re.IGNORECASE)
+FORMATTING = re.compile(r"<(/?)(a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)\b[^>]*", re.IGNORECASE)
+MOST_REOPENED = 2_000_000
+"""Characters that a parser may have to write again: it reopens formatting that nobody closed in every later block."""
 SPACES = re.compile(r"[ \t\n\r\f]+")  # what HTML shows as one space; a no-break space is not among them
 MARKS = range(0xE100, 0xF900)  # characters that nobody means anything by; the translator's own lies below
 
@@ -86,9 +89,12 @@ class Markup:
 
     def assemble(self, translations: Sequence["Translation | None"]) -> str:
         """Returns the HTML with every unit replaced by its translation, or left as it is for None."""
+        by_parent: dict[int, list[tuple[Unit, Translation]]] = {}
         for unit, translation in zip(self.units, translations, strict=True):
             if translation is not None:
-                _replace(unit, translation)
+                by_parent.setdefault(id(unit.nodes[0].parent), []).append((unit, translation))
+        for replaced in by_parent.values():
+            _replace(replaced)
         return to_html(self._root, pretty=False)
 
     def _find_units(self, parent: AnyElement, *, preserved: bool) -> Iterator[Unit]:
@@ -139,11 +145,41 @@ class Markup:
 
 def _parse(html: str) -> AnyElement:
     """Returns the tree of a page, or of a fragment as it would be inside the element that its first tag asks for."""
-    first = found[1].lower() if (found := FIRST_TAG.match(html)) else ""
+    _refuse_growth(html)
+    first = _first_tag(html)
     if first in ("!doctype", "html", "head", "body"):
-        return JustHTML(html, sanitize=False).root
+        return JustHTML(html, sanitize=False, scripting_enabled=False).root
     context = FragmentContext(CONTEXTS.get(first, "div"))
-    return JustHTML(html, sanitize=False, fragment_context=context).root
+    return JustHTML(html, sanitize=False, scripting_enabled=False, fragment_context=context).root
+
+
+def _first_tag(html: str) -> str:
+    """Returns the name of the tag that a text begins with, behind comments; "" if it begins with none."""
+    place = len(html) - len(html.lstrip())
+    while html.startswith("<!--", place):
+        if (end := html.find("-->", place)) < 0:
+            return ""
+        place = end + len("-->")
+        while html[place : place + 1].isspace():
+            place += 1
+    found = FIRST_TAG.match(html, place)
+    return found[1].lower() if found else ""
+
+
+def _refuse_growth(html: str) -> None:
+    """Refuses what a parser would make many times as long; each open formatting tag may come again at every tag."""
+    opened: dict[str, list[int]] = {}
+    now = most = 0
+    for found in FORMATTING.finditer(html):
+        lengths = opened.setdefault(found[2].lower(), [])
+        if not found[1]:
+            lengths.append(len(found[0]))
+            now += lengths[-1]
+            most = max(most, now)
+        elif lengths:
+            now -= lengths.pop()
+    if most * html.count("<") > MOST_REOPENED:
+        raise InvalidRequestError("Invalid request: too many tags within each other that nobody closed; close them")
 
 
 def _refuse_depth(root: AnyElement) -> None:
@@ -173,19 +209,30 @@ def _is_left_alone(node: AnyElement) -> bool:
     return (attributes.get("translate") or "").lower() == "no" or "notranslate" in classes
 
 
-def _replace(unit: Unit, translation: "Translation") -> None:
-    """Puts a translation where a unit's nodes were."""
+def _replace(replaced: Sequence[tuple[Unit, "Translation"]]) -> None:
+    """Puts translations where the nodes of units were, all in one element."""
+    parent = cast(AnyElement, replaced[0][0].nodes[0].parent)  # every unit lies in one, if only in the root
+    fresh: dict[int, list[Node]] = {}
+    for unit, translation in replaced:
+        fresh |= {id(node): [] for node in unit.nodes}
+        fresh[id(unit.nodes[0])] = _translated(unit, translation)
+    children = list(parent.children or ())
+    parent.children = []
+    for child in children:
+        child.parent = None
+    for child in children:
+        for node in fresh.get(id(child), [child]):
+            parent.append_child(node)
+
+
+def _translated(unit: Unit, translation: "Translation") -> list[Node]:
+    """Returns the nodes of a unit's translation."""
     text = translation.text
     everything = (0, len(text))
     words = list(_words(translation))
     placed = place(unit.tags, words, source=unit.text, target=text, within=everything, origin=(0, len(unit.text)))
     marks = {ord(mark): None for mark in _marks(unit.tags)}
-    parent = cast(AnyElement, unit.nodes[0].parent)  # every unit lies in an element, if only in the root
-    behind = _following(unit.nodes[-1])
-    for node in unit.nodes:
-        parent.remove_child(node)
-    for node in _nodes(placed, text, everything, marks):
-        parent.insert_before(node, behind)
+    return _nodes(placed, text, everything, marks)
 
 
 def _nodes(placed: Sequence[Placed[Node]], text: str, within: tuple[int, int], marks: dict[int, None]) -> list[Node]:
@@ -201,14 +248,14 @@ def _nodes(placed: Sequence[Placed[Node]], text: str, within: tuple[int, int], m
         reached = found.end
         node = found.tag.node
         if isinstance(node, Element) and not _is_left_alone(node):
-            for child in list(node.children):
-                node.remove_child(child)
+            for child in node.children:
+                child.parent = None
+            node.children = []
             for child in _nodes(found.inner, text, (found.start, found.end), marks):
                 node.append_child(child)
-        if found.tag.start == found.tag.end and found.tag.follows_space and _is_seen(node):
-            before = text[within[0] : found.start]
-            if before and not before[-1].isspace():
-                nodes.append(Text(" "))
+        is_point = found.tag.start == found.tag.end and found.start > within[0]
+        if is_point and found.tag.follows_space and _is_seen(node) and not text[found.start - 1].isspace():
+            nodes.append(Text(" "))
         nodes.append(node)
     return nodes
 
@@ -221,12 +268,6 @@ def _marks(tags: Sequence[Tag[Node]]) -> Iterator[str]:
     for tag in tags:
         yield from tag.mark
         yield from _marks(tag.inner)
-
-
-def _following(node: Node) -> Node | None:
-    siblings = list(node.parent.children or ()) if node.parent is not None else []
-    place_of = next(number for number, sibling in enumerate(siblings) if sibling is node)
-    return siblings[place_of + 1] if place_of + 1 < len(siblings) else None
 
 
 def _words(translation: "Translation") -> Iterator[Word]:

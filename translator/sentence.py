@@ -207,8 +207,7 @@ def _chosen(sentence: SourceSentence, hypothesis: Hypothesis) -> dict[int, int]:
             left_over.discard(place)
         if place not in taken:
             chosen[position] = place
-        if place in unknown:
-            taken.add(place)
+        taken.add(place)
     return dict(sorted(chosen.items()))
 
 

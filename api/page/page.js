@@ -18,7 +18,9 @@ let typing = 0; // the timer of the pause
 let picked = false; // whether a person chose the target
 
 async function ask(path, options) {
-  const response = await fetch(path, options);
+  const response = await fetch(path, options).catch((reason) => {
+    throw reason.name === "AbortError" ? reason : new Error("The server cannot be reached.");
+  });
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(body.error ?? `The server answered ${response.status}.`);
   return body;
@@ -50,8 +52,8 @@ function hear(language) {
   swap.disabled = from === null || from === target.value || !targetsOf(target.value).includes(from);
 }
 
-function show(translation, body = {}) {
-  showTranslation(translation, body.alignment ?? [], body.scores?.sentences ?? []);
+function show(asked, translation, body = {}) {
+  showTranslation(asked, translation, body.alignment ?? [], body.scores?.sentences ?? []);
   answer.lang = target.value;
   copy.disabled = translation === "";
   copy.textContent = "Copy";
@@ -66,7 +68,7 @@ function other(translation) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: translation, lang: target.value });
   button.addEventListener("click", () => {
     const replaced = answer.textContent;
-    showTranslation(translation, [], []);
+    showTranslation(text.value, translation, [], []);
     copy.textContent = "Copy";
     item.replaceWith(other(replaced));
     answer.focus();
@@ -92,18 +94,19 @@ function stop() {
 async function translate() {
   stop();
   if (text.value.trim() === "") {
-    show("");
+    show("", "");
     return;
   }
   const mine = (running = new AbortController());
-  const whole = text.value.length <= SHOWN_WHOLE;
+  const asked = text.value;
+  const whole = asked.length <= SHOWN_WHOLE;
   busy(true);
   try {
     const body = await ask("translate", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({
-        q: text.value, source: source.value, target: target.value, alignment: whole, scores: whole, alternatives: whole ? 3 : 0,
+        q: asked, source: source.value, target: target.value, alignment: whole, scores: whole, alternatives: whole ? 3 : 0,
       }),
       signal: mine.signal,
     });
@@ -114,13 +117,13 @@ async function translate() {
       translate();
       return;
     }
-    show(body.translatedText, body);
+    show(asked, body.translatedText, body);
     busy(false);
     status.textContent = heard === null ? "" : `From ${nameOf(heard)}`;
   } catch (reason) {
     if (mine !== running) return; // replaced by a newer request
     busy(false);
-    error.textContent = reason instanceof TypeError ? "The server cannot be reached." : reason.message;
+    error.textContent = reason.message;
   }
 }
 
@@ -171,7 +174,7 @@ text.addEventListener("keydown", (event) => {
 text.addEventListener("input", type);
 answer.addEventListener("keydown", (event) => {
   const ways = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-  if (event.key in ways) {
+  if (event.key in ways && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
     status.textContent = step(ways[event.key]);
   }

@@ -9,12 +9,16 @@ let words = []; // of the answer, each {span, sources: [[start, end], …]}
 let characters = []; // of the text that the answer was made from
 let lit = -1;
 
-/** Shows a translation; words that are linked can be lit, sentences that the model doubts are dotted. */
-export function showTranslation(translation, links, sentences) {
+/** Shows the translation of a text; words that are linked can be lit, sentences that the model doubts are dotted. */
+export function showTranslation(asked, translation, links, sentences) {
   unlight();
-  characters = [...text.value];
+  characters = [...asked];
   const written = [...translation];
-  const byWord = Map.groupBy(links, ({ targetStart, targetEnd }) => `${targetStart} ${targetEnd}`);
+  const byWord = new Map();
+  for (const link of links) {
+    const place = `${link.targetStart} ${link.targetEnd}`;
+    byWord.set(place, [...(byWord.get(place) ?? []), link]);
+  }
   const doubts = sentences.filter(({ confidence }) => confidence !== null && confidence < UNSURE);
   const nodes = [];
   let reached = 0;
@@ -42,6 +46,7 @@ export function showTranslation(translation, links, sentences) {
 /** Lights the next word of the answer, or the one before; says what it came from. */
 export function step(way) {
   if (words.length === 0) return "";
+  if (characters.join("") !== text.value) return "The text has changed";
   light(lit < 0 ? (way > 0 ? 0 : words.length - 1) : (lit + way + words.length) % words.length);
   const { span, sources } = words[lit];
   return `${span.textContent} ← ${sources.map(([start, end]) => characters.slice(start, end).join("")).join(" … ")}`;

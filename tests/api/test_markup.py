@@ -194,6 +194,45 @@ def test_elements_too_deep_are_refused() -> None:
         Markup("<div>" * 100_000)
 
 
+@pytest.mark.parametrize("behind", ["text", "<p>text", "<!--"])
+def test_many_comments_cost_nothing(behind: str) -> None:
+    assert Markup("<!---->" * 10_000 + behind).html.endswith(behind)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param('<p><b x="' + "y" * 10_000 + '"></p>' + "<p>1" * 2_000, id="one long tag"),
+        pytest.param("".join(f"<b x{n}>" for n in range(90)) + "<p>1" * 5_000, id="many tags"),
+        pytest.param("".join(f"<b x{n}></i>" for n in range(90)) + "<p>1" * 5_000, id="ends of others"),
+    ],
+)
+def test_what_a_parser_would_blow_up_is_refused(html: str) -> None:
+    with pytest.raises(InvalidRequestError, match="that nobody closed"):
+        Markup(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<noscript><img src="t?a=1&amp;b=2"></noscript>',
+        "<noframes><p>Hello</p></noframes>",
+        "<xmp><b>Hello</b></xmp>",
+        "<style>a > b {}</style>",
+    ],
+)
+def test_what_is_not_text_stays_as_it_is(html: str) -> None:
+    page = Markup(html)
+    assert page.units == []
+    assert page.assemble([]) == html
+
+
+@pytest.mark.parametrize("piece", ["a<br>", "aa <img>", "<b>aa</b> ", "<sup>a<!----></sup> "])
+def test_long_html_takes_no_longer_by_the_letter(piece: str) -> None:
+    """Ten thousand pieces: what grew with their square took minutes, and would not end here."""
+    assert through(piece * 10_000).count("<") == (piece * 10_000).count("<")
+
+
 async def test_html_over_http(service: Service, translator: FakeTranslator) -> None:
     translator.answers["one two"] = backwards("one two")
     body = {"q": ["<p>one <b>two</b></p>", "", "<BR/>"], "source": "en", "target": "de", "format": "html"}

@@ -145,6 +145,14 @@ def test_an_unknown_piece_copies_the_whole_word_if_there_is_no_unknown_one(token
     assert written.text == "Zebrafink"
 
 
+def test_a_known_word_is_copied_once(tokenizer: Tokenizer) -> None:
+    sentence, target = read(tokenizer, "Zebrafink"), read(tokenizer, "\u2665 a \u2666")
+    looks = torch.zeros(len(target.ids) - 1, len(sentence.ids))
+    looks[:, len(sentence.ids) - 2] = 1
+    written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
+    assert written.text == "Zebrafink a"
+
+
 def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> None:
     sentence, target = read(tokenizer, "the \u2665 dog"), read(tokenizer, "the dog")
     looks = torch.ones(len(target.ids) - 1, len(sentence.ids)) / len(sentence.ids)
