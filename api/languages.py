@@ -70,10 +70,6 @@ class Languages:
         codes, reader = sorted(self._by_lower_case.values()), preferred_reader(accept_language)
         return [Language(code=code, name=language_name(code, reader), targets=self._targets(code)) for code in codes]
 
-    def sources_of(self, target: str) -> list[str]:
-        """Returns the languages that can be translated to `target`, itself included."""
-        return sorted({target} | {source for source, reached in self._directions if reached == target})
-
     def example(self) -> dict[str, str]:
         """Returns the body of a request that this model can answer; English to German if it knows it."""
         source, target = min(self._directions, key=lambda pair: (pair != ("en", "de"), pair))

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from api.answers import Answer
 from api.batching import Batcher
 from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
@@ -19,6 +21,55 @@ if TYPE_CHECKING:
     from translator.inference import Translation
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a client wants, in the model's own codes.
+
+    Args:
+        texts: At least one.
+        target: The language wanted.
+        source: Of all texts; None finds out that of each.
+        html: Whether they are markup.
+        alternatives: Further translations wanted of each; below 0 is none.
+    """
+
+    texts: Sequence[str]
+    target: str
+    source: str | None
+    html: bool = False
+    alternatives: int = 0
+
+
+async def answer(
+    question: Question, *, languages: Languages, detector: LanguageDetector, batcher: Batcher
+) -> list[Answer]:
+    """Translates: finds out languages where that is asked, takes HTML apart and puts it together again.
+
+    Raises:
+        InvalidRequestError: The markup cannot be taken.
+        LanguageError: There is no such direction.
+        TranslationFailedError: The translator broke in a way that nobody foresaw.
+    """
+    texts, target = question.texts, question.target
+    pages = await asyncio.to_thread(read_pages, texts) if question.html else None
+    detected: Sequence[Detected | None] = [None] * len(texts)
+    if question.source is None:
+        detected = await detect_sources(
+            texts if pages is None else [page.text for page in pages], target, languages, detector
+        )
+    else:
+        languages.check(question.source, target)
+    sources = [source_of(found, target) if found else question.source or target for found in detected]
+    if pages is not None:
+        translated = await translate_pages(pages, sources, target, batcher=batcher)
+        return [Answer(text, None, found) for text, found in zip(translated, detected, strict=True)]
+    translations = await translate_texts(texts, sources, target, alternatives=question.alternatives, batcher=batcher)
+    return [
+        Answer(translation.text if translation else text, translation, found)
+        for text, translation, found in zip(texts, translations, detected, strict=True)
+    ]
 
 
 async def detect_sources(

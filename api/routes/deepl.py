@@ -1,13 +1,12 @@
 """DeepL's API, version 2, for its clients: texts, languages, usage. Errors are `{"message": "..."}` below /v2."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from api.answers import Answer, links, scores
-from api.batching import Batcher
 from api.deepl import (
     UNLIMITED,
     DeepLError,
@@ -30,18 +29,9 @@ from api.dependencies import (
     LanguagesDependency,
     ValuesDependency,
 )
-from api.detection import LanguageDetector
 from api.errors import InvalidRequestError
-from api.languages import Languages
 from api.schemas import error_answers
-from api.translating import (
-    detect_sources,
-    read_pages,
-    source_of,
-    translate_pages,
-    translate_texts,
-    while_connected,
-)
+from api.translating import Question, answer, while_connected
 
 router = APIRouter(prefix="/v2", tags=["DeepL"])
 
@@ -60,41 +50,33 @@ async def translate(
     batcher: BatcherDependency,
 ) -> Response:
     """Translates texts, each from the language named or from its own."""
-    items = await while_connected(request, _items(wanted, languages, detector, batcher))
-    body = await asyncio.to_thread(lambda: DeepLTranslations(translations=items()).model_dump_json(exclude_unset=True))
+    question = Question(
+        wanted.text,
+        resolve_code(wanted.target_lang, "target_lang", languages),
+        wanted.source_lang and resolve_code(wanted.source_lang, "source_lang", languages),
+        html=bool(wanted.tag_handling),
+    )
+    work = answer(question, languages=languages, detector=detector, batcher=batcher)
+    answers = await while_connected(request, work)
+    body = await asyncio.to_thread(lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True))
     return Response(body, media_type="application/json")
 
 
-async def _items(
-    wanted: DeepLRequest, languages: Languages, detector: LanguageDetector, batcher: Batcher
-) -> Callable[[], list[DeepLTranslation]]:
-    """Translates, and returns what makes the answer of it, which for a long text takes its time: for a thread."""
-    target = resolve_code(wanted.target_lang, "target_lang", languages)
-    pages = await asyncio.to_thread(read_pages, wanted.text) if wanted.tag_handling else None
-    if wanted.source_lang is None:
-        readable = wanted.text if pages is None else [page.text for page in pages]
-        detected = await detect_sources(readable, target, languages, detector)
-        named, sources = [found.language for found in detected], [source_of(found, target) for found in detected]
-    else:
-        source = resolve_code(wanted.source_lang, "source_lang", languages)
-        languages.check(source, target)
-        named = sources = [source] * len(wanted.text)
-    if pages is not None:
-        answers = [Answer(text) for text in await translate_pages(pages, sources, target, batcher=batcher)]
-    else:
-        translations = await translate_texts(wanted.text, sources, target, batcher=batcher)
-        found = zip(wanted.text, translations, strict=True)
-        answers = [Answer(each.text if each else text, each) for text, each in found]
-    parts = list(zip(wanted.text, named, answers, strict=True))
-    return lambda: [_item(text, language, answer, wanted) for text, language, answer in parts]
+def _body(wanted: DeepLRequest, question: Question, answers: Sequence[Answer]) -> DeepLTranslations:
+    """Makes the answer, which for a long text with its alignment takes its time: for a thread."""
+    items = [
+        _item(text, found.detected.language if found.detected else question.source or question.target, found, wanted)
+        for text, found in zip(wanted.text, answers, strict=True)
+    ]
+    return DeepLTranslations(translations=items)
 
 
-def _item(text: str, language: str, answer: Answer, wanted: DeepLRequest) -> DeepLTranslation:
-    more: dict[str, Any] = {"alignment": links(answer)} if wanted.alignment else {}
+def _item(text: str, language: str, found: Answer, wanted: DeepLRequest) -> DeepLTranslation:
+    more: dict[str, Any] = {"alignment": links(found)} if wanted.alignment else {}
     if wanted.scores:
-        more["scores"] = scores(answer)
+        more["scores"] = scores(found)
     return DeepLTranslation(
-        detected_source_language=language.upper(), text=answer.text, billed_characters=len(text), **more
+        detected_source_language=language.upper(), text=found.text, billed_characters=len(text), **more
     )
 
 

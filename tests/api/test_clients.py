@@ -1,20 +1,15 @@
 """Clients that people have, unchanged, against a server that listens: LibreTranslate's and DeepL's for Python."""
 
-import socket
-import threading
-import time
 import urllib.error
 from collections.abc import Iterator
 
 import deepl
 import pytest
-import uvicorn
 from deepl.api_data import ModelType
 from libretranslatepy import LibreTranslateAPI
 
-from api.app import create_app
-from api.settings import Settings
 from tests.api.fakes import FakeTranslator
+from tests.api.live import listening
 
 GERMAN = "Wo ist hier der Bahnhof?"
 
@@ -22,18 +17,8 @@ GERMAN = "Wo ist hier der Bahnhof?"
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where the service answers, with a translator that puts the target's code before a text."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        app = create_app(Settings(batch_wait_seconds=0), FakeTranslator({"boom": RuntimeError("broken on purpose")}))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.started
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+    with listening(FakeTranslator({"boom": RuntimeError("broken on purpose")})) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

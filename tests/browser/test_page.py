@@ -1,19 +1,14 @@
 """The page in a real browser: what a person types, sees and hears. Needs Chromium and playwright: `make browser`."""
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 
-from api.app import create_app
-from api.settings import Settings
 from tests.api.fakes import FakeTranslator
+from tests.api.live import listening
 from tests.api.test_markup import backwards
 from translator.translation import SentenceScore, Translation
 
@@ -21,11 +16,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium"),
 ]
 
 TEXT = "where is the station 😀 now"
@@ -46,19 +41,8 @@ def address() -> Iterator[str]:
         "a doubtful one": answer("a doubtful one", confidence=0.1),
         "<b>bold</b> & more": answer("<b>bold</b> & more", confidence=0.9),
     }
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        fake = FakeTranslator({"this breaks": RuntimeError("broken on purpose")}, answers=known)
-        app = create_app(Settings(batch_wait_seconds=0), fake)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.started
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(10)
+    with listening(FakeTranslator({"this breaks": RuntimeError("broken on purpose")}, answers=known)) as found:
+        yield found + "/"
 
 
 @pytest.fixture
