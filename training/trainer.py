@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -188,10 +189,11 @@ class Trainer:
         # the state; the others from one made anew for every update, so that they need none saved.
         if self.workers.rank:
             torch.manual_seed(hash((self.options.seed, self.workers.rank, self.progress.step)))
+        readings = 2 if self.options.agreement else 1
         total_tokens = sum(int(self.dataset.target_lengths[examples].sum()) for examples in batches)
         loss, tokens = 0.0, 0
         for examples in batches[self.workers.rank :: self.workers.size]:
-            batch = self.dataset.batch(examples).to(self.workers.device)
+            batch = self.dataset.batch(np.tile(examples, readings)).to(self.workers.device)
             with torch.autocast(self.workers.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
                 readout = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input)).readout
             output = batch.target_output
@@ -202,8 +204,9 @@ class Trainer:
                 output.ids,
                 output.mask,
                 label_smoothing=self.options.label_smoothing,
+                agreement=self.options.agreement,
             )
-            torch.autograd.backward(losses.smoothed / total_tokens)
+            torch.autograd.backward(losses.smoothed / (readings * total_tokens))
             loss += float(losses.negative_log_likelihood)
             tokens += int(output.lengths.sum())
         self.progress.step += 1

@@ -7,7 +7,7 @@ remembers the row it continues.
 Letters: M sentences written at once · C slots · T steps · K beam size · S source length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -105,6 +105,17 @@ class BeamHistory:
             [log_probs[age][row] for age, row in enumerate(rows)],
             rows,
         )
+
+    def shared(self, slot: int, ends: Collection[tuple[int, int]]) -> list[int]:
+        """Tokens that hypotheses begin with alike, oldest first; each is given as (length, row it ends in)."""
+        length = max(length for length, _ in ends)
+        parents = self._parents[slot, :length].tolist()
+        rows = set[int]()
+        for age in range(length - 1, -1, -1):  # one row is one hypothesis, so where all are in one they are one
+            rows = {parents[age + 1][row] for row in rows} | {row for end, row in ends if end == age + 1}
+            if len(rows) == 1 and all(end > age for end, _ in ends):
+                return self.trace(slot, length=age + 1, row=rows.pop()).token_ids
+        return []
 
     def attention(self, slot: int, rows: Sequence[int], source_length: int) -> Tensor:
         """Attention of old row `rows[age]` at each age, a copy of shape [len(rows), source_length]."""

@@ -106,19 +106,26 @@ class BeamSearch:
         """Sentences admitted that have neither ended nor been cancelled."""
         return len(self._sentences) - len(self._cancelled)
 
-    def admit(self, sources: Sequence[Sequence[int]]) -> list[int]:
-        """Take sentences in, at any step; returns one ticket each, never used twice."""
+    def admit(self, sources: Sequence[Sequence[int]], *, n_best: Sequence[int] | None = None) -> list[int]:
+        """Take sentences in, at any step; returns one ticket each, never used twice.
+
+        Args:
+            sources: Ids with language token and eos.
+            n_best: Hypotheses wanted of each, at most those of the options, which is what None asks for.
+        """
         if not sources:
             return []
         self._stepper.admit(sources, self._options.beam_size)
         lengths = [len(source) for source in sources]
         slots = self._history.open(len(sources))
-        sentences = [
-            _Sentence(ticket, Place(slot, length, self._options.max_target_length(length)), self._steps)
-            for ticket, (slot, length) in enumerate(zip(slots, lengths, strict=True), self._admitted)
+        wanted = n_best or [self._options.n_best] * len(sources)
+        places = [
+            Place(slot, length, self._options.max_target_length(length), count)
+            for slot, length, count in zip(slots, lengths, wanted, strict=True)
         ]
+        sentences = [_Sentence(ticket, place, self._steps) for ticket, place in enumerate(places, self._admitted)]
         self._admitted += len(sources)
-        self._tabulate_length_penalties(max(sentence.place.max_length for sentence in sentences))
+        self._tabulate_length_penalties(max(place.max_length for place in places))
         self._beams = self._beams.join(self._new_beams(sentences))
         self._sentences = [*self._sentences, *sentences]
         return [sentence.ticket for sentence in sentences]
@@ -126,6 +133,23 @@ class BeamSearch:
     def cancel(self, tickets: Iterable[int]) -> None:
         """Forget sentences; their rows leave at the next step. Tickets that are not live are ignored."""
         self._cancelled |= {sentence.ticket for sentence in self._sentences} & set(tickets)
+
+    def settled(self, ticket: int) -> list[int]:
+        """Tokens that the best hypothesis of a live sentence will begin with: all that may still win share them.
+
+        Raises:
+            KeyError: The sentence is not live.
+        """
+        position = next((place for place, each in enumerate(self._sentences) if each.ticket == ticket), None)
+        if position is None or ticket in self._cancelled:
+            raise KeyError(ticket)
+        beams, slot = self._beams, self._sentences[position].place.slot
+        age, log_probs = int(beams.ages[position]), beams.log_probs[position].tolist()
+        ends = [(age, row) for row, each in enumerate(log_probs) if each > DEAD and age]
+        if float(beams.finished_scores[position, 0]) > DEAD:
+            length, row = int(beams.finished_lengths[position, 0]), int(beams.finished_parents[position, 0])
+            ends.append((length - 1, row))  # without eos
+        return self._history.shared(slot, ends) if all(length for length, _ in ends) and ends else []
 
     def run(self) -> dict[int, list[Hypothesis]]:
         """Advance until no sentence is live: the hypotheses of each ticket, as `advance` gives them."""
@@ -188,7 +212,7 @@ class BeamSearch:
         beams, beam_size = self._beams, self._options.beam_size
         bounds = beams.log_probs[:, 0] / self._length_penalties[beams.max_lengths]
         done = (beams.finished_counts >= beam_size) | (beams.ages >= beams.max_lengths)
-        done = done | (bounds <= beams.finished_scores[:, -1])
+        done = done | (bounds <= beams.worst_wanted())
         results: list[tuple[int, list[Hypothesis]]] = []
         if done.any():
             ended = done.nonzero().flatten().tolist()
@@ -201,18 +225,18 @@ class BeamSearch:
         return results
 
     def _hypotheses(self, position: int) -> list[Hypothesis]:
-        beams, place, n_best = self._beams, self._sentences[position].place, self._options.n_best
+        beams, place = self._beams, self._sentences[position].place
         of_eos = (beams.finished_lengths, beams.finished_parents, beams.finished_log_probs)
         lengths, rows, log_probs = (field[position].tolist() for field in of_eos)
         count = int((beams.finished_scores[position] > DEAD).sum())
         found = [self._hypothesis(place, lengths[i] - 1, rows[i], log_probs[i]) for i in range(count)]
         age = int(beams.ages[position])
         cut = []
-        if len(found) < n_best and age == place.max_length:
+        if len(found) < place.n_best and age == place.max_length:
             log_probs = beams.log_probs[position].tolist()
             cut = [self._hypothesis(place, age, row) for row, each in enumerate(log_probs) if each > DEAD]
         ranked = (sorted(group, key=lambda hypothesis: -hypothesis.score) for group in (found, cut))
-        return [hypothesis for group in ranked for hypothesis in group][:n_best]
+        return [hypothesis for group in ranked for hypothesis in group][: place.n_best]
 
     def _hypothesis(self, place: Place, length: int, row: int, eos_log_prob: float | None = None) -> Hypothesis:
         token_ids, log_probs, rows = self._history.trace(place.slot, length=length, row=row)
@@ -240,7 +264,7 @@ class BeamSearch:
         return new_beams(
             [sentence.place for sentence in sentences],
             beam_size=self._options.beam_size,
-            n_best=self._options.n_best,
+            most=self._options.n_best,
             bos_id=self._bos_id,
             device=self._device,
         )

@@ -3,7 +3,7 @@
 Who comes and who leaves is decided in `beam_search`; the way back through the steps is in `beam_history`.
 
 Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length · W best tokens of a
-row · F `n_best`.
+row · F the most hypotheses that any sentence may want.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ class Place(NamedTuple):
     slot: int  # in the history
     source_length: int
     max_length: int
+    n_best: int = 1
 
 
 class Candidates(NamedTuple):
@@ -51,6 +52,7 @@ class Beams:
     ages: Tensor  # [B] tokens produced
     max_lengths: Tensor  # [B]
     source_lengths: Tensor  # [B]
+    wanted: Tensor  # [B] hypotheses to be given, at most F
     token_ids: Tensor  # [B, K] last token
     log_probs: Tensor  # [B, K] sums, best first, DEAD where no hypothesis lives
     coverage: Tensor  # [B, K, S] attention summed over the steps; S is 0 without a coverage penalty
@@ -109,14 +111,14 @@ class Beams:
             scores: Their scores. [B, any]
             finishing: Those that end the sentence. [B, any] bool
         """
-        n_best = self.finished_scores.shape[1]
+        most = self.finished_scores.shape[1]
         scores = torch.cat((self.finished_scores, scores.masked_fill(~finishing, DEAD)), dim=1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
 
         def merged(old: Tensor, new: Tensor) -> Tensor:
-            return torch.cat((old, new), dim=1).gather(1, order[:, :n_best])
+            return torch.cat((old, new), dim=1).gather(1, order[:, :most])
 
-        self.finished_scores = scores[:, :n_best]
+        self.finished_scores = scores[:, :most]
         self.finished_counts = self.finished_counts + finishing.sum(dim=1)
         lengths = (self.ages + 1).unsqueeze(1).expand_as(finishing)
         self.finished_lengths = merged(self.finished_lengths, lengths)
@@ -127,6 +129,10 @@ class Beams:
         """Which of the K places no finished hypothesis holds, the first ones; [B, K] bool."""
         beam_size = self.log_probs.shape[1]
         return torch.arange(beam_size, device=self.log_probs.device) < beam_size - self.finished_counts.unsqueeze(1)
+
+    def worst_wanted(self) -> Tensor:
+        """Score that a new hypothesis must pass to be given, [B]; DEAD while fewer have finished than are wanted."""
+        return self.finished_scores.gather(1, self.wanted.unsqueeze(1) - 1).squeeze(1)
 
     def go_on(self, candidates: Candidates, eos_id: int) -> Candidates:
         """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead."""
@@ -140,11 +146,11 @@ class Beams:
         return chosen
 
 
-def new_beams(sentences: Sequence[Place], *, beam_size: int, n_best: int, bos_id: int, device: torch.device) -> Beams:
-    """Beams of sentences that have not begun: one row with log-probability 0, the others dead."""
+def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: int, device: torch.device) -> Beams:
+    """Beams of sentences that have not begun: one row with log-probability 0, the others dead; F is `most`."""
     count = len(sentences)
-    places = torch.tensor(sentences, dtype=torch.int64, device=device).view(count, 3)
-    slots, source_lengths, max_lengths = places.unbind(dim=1)
+    places = torch.tensor(sentences, dtype=torch.int64, device=device).view(count, len(Place._fields))
+    slots, source_lengths, max_lengths, wanted = places.unbind(dim=1)
     zeros = torch.zeros_like(slots)
     log_probs = torch.full((count, beam_size), DEAD, device=device)
     log_probs[:, 0] = 0.0
@@ -153,14 +159,15 @@ def new_beams(sentences: Sequence[Place], *, beam_size: int, n_best: int, bos_id
         ages=zeros,
         max_lengths=max_lengths,
         source_lengths=source_lengths,
+        wanted=wanted,
         token_ids=torch.full((count, beam_size), bos_id, dtype=torch.int64, device=device),
         log_probs=log_probs,
         coverage=log_probs.new_zeros((count, beam_size, 0)),
         finished_counts=zeros,
-        finished_scores=log_probs.new_full((count, n_best), DEAD),
-        finished_lengths=zeros.unsqueeze(1).expand(-1, n_best),
-        finished_parents=zeros.unsqueeze(1).expand(-1, n_best),
-        finished_log_probs=log_probs.new_zeros((count, n_best)),
+        finished_scores=log_probs.new_full((count, most), DEAD),
+        finished_lengths=zeros.unsqueeze(1).expand(-1, most),
+        finished_parents=zeros.unsqueeze(1).expand(-1, most),
+        finished_log_probs=log_probs.new_zeros((count, most)),
     )
 
 

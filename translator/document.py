@@ -4,7 +4,7 @@ Whatever lies between sentences is remembered and comes back as it was. A senten
 is cut again, at a clause or a space: a model asked for more than it has learned drops the rest without a word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from translator.alignment import AlignedWords
 from translator.confidence import Calibration
 from translator.scoring import Hypothesis
 from translator.segmentation import Segment, segments
-from translator.sentence import SourceSentence, TargetSentence, read_sentence, write_sentence
+from translator.sentence import SourceSentence, TargetSentence, read_sentence, write_beginning, write_sentence
 from translator.tokenizer import Tokenizer
 from translator.translation import SentenceScore, TokenScore, Translation, TranslationRequest
 
@@ -49,6 +49,7 @@ class Document:
         self._calibration = calibration
         whole = segments(request.text, request.source)
         self._parts = [part for segment in whole for part in self._read(segment)]
+        self._settled, self._settled_parts = "", 0  # the text of the first parts, which nothing can change any more
 
     @property
     def sentences(self) -> list[SourceSentence]:
@@ -72,6 +73,27 @@ class Document:
         ]
         different = dict.fromkeys(other.text for other in others if other.text != best.text)
         return replace(best, alternatives=tuple(different))
+
+    def settled(
+        self, found: Mapping[tuple[int, ...], Sequence[Hypothesis]], ids_of: Callable[[tuple[int, ...]], Sequence[int]]
+    ) -> str:
+        """Says what the translation will begin with; it only grows.
+
+        Args:
+            found: The n-best of the sentences that have ended, by their ids.
+            ids_of: Tells, of another one, the target ids that its best hypothesis will begin with.
+        """
+        for segment, sentence in self._parts[self._settled_parts :]:
+            piece = self._request.text[segment.start : segment.end]
+            if sentence is not None:
+                ids = tuple(sentence.ids)
+                if ids not in found:
+                    beginning = write_beginning(sentence, ids_of(ids), tokenizer=self._tokenizer)
+                    return self._settled + beginning
+                written = (answer.text for answer in self._write(sentence, found[ids]))
+                piece = next(filter(None, written), piece)
+            self._settled, self._settled_parts = self._settled + piece, self._settled_parts + 1
+        return self._settled
 
     def _read(self, segment: Segment) -> Iterator[_Part]:
         start, end, kind = segment

@@ -5,8 +5,6 @@ with alignment, scores and warnings -> segments put back. What cannot be transla
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,16 +13,16 @@ from translator.alignment import Link, symmetrise
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
-from translator.decoding import decode_all
-from translator.document import Document
 from translator.engine import DecodingEngine
-from translator.errors import ConfigError, LanguageError
+from translator.errors import CancelledError, ConfigError, LanguageError
 from translator.judging import GivenPair, judge, link_words, read_pairs
-from translator.pivot import Progress, reachable, translate_in_legs
+from translator.pivot import reachable
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
+from translator.session import TranslationSession, check_direction
+from translator.task import Progress
 from translator.translation import Translation, TranslationRequest
 
-__all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "Translator"]
+__all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "TranslationSession", "Translator"]
 
 
 class Translator:
@@ -104,12 +102,7 @@ class Translator:
         Raises:
             LanguageError: With the languages or directions there are.
         """
-        for language in (source, target):
-            if language not in self.languages:
-                raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(self.languages)}.")
-        if (source, target) not in self.directions:
-            known = ", ".join(f"{one} to {other}" for one, other in self.directions)
-            raise LanguageError(f"{source!r} to {target!r} is not supported; choose from: {known}.")
+        check_direction(source, target, self.manifest)
 
     def translate(
         self,
@@ -158,66 +151,22 @@ class Translator:
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Translation]:
         """Translates texts of several directions together; the rest as in `translate`."""
-        for number, request in enumerate(requests):
-            if not isinstance(request.text, str):
-                raise TypeError(
-                    f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."
-                )
-        for source, target in {(request.source, request.target) for request in requests}:
-            self.check_direction(source, target)
-        translate = partial(
-            self._translate_taught,
-            options=options or self.manifest.decoding,
-            batch_size=batch_size,
-            cancelled=cancelled,
-        )
-        return translate_in_legs(requests, self.manifest.directions, translate, progress)
+        session = self.session(options=options, batch_size=batch_size)
+        ticket = session.admit(requests, progress=progress)
+        while session.busy:
+            if cancelled is not None and cancelled():
+                raise CancelledError("The translation was cancelled.")
+            session.advance()
+        return session.collect(ticket)
 
-    def _translate_taught(
-        self,
-        requests: Sequence[TranslationRequest],
-        progress: Progress | None,
-        *,
-        options: DecodingOptions,
-        batch_size: int,
-        cancelled: Callable[[], bool] | None,
-    ) -> list[Translation]:
-        limit = self.manifest.max_source_tokens
-        # A curve holds for the search that it was fitted with, whatever the number of answers.
-        calibrated = replace(options, n_best=1) == replace(self.manifest.decoding, n_best=1)
-        documents = [
-            Document(
-                request,
-                tokenizer=self._tokenizer,
-                max_source_tokens=limit,
-                calibration=self.manifest.calibration(request.source, request.target) if calibrated else None,
-            )
-            for request in requests
-        ]
-        # What is said twice is translated once.
-        unique = {tuple(sentence.ids): sentence for document in documents for sentence in document.sentences}
-        done = 0
+    def session(self, *, options: DecodingOptions | None = None, batch_size: int = 64) -> TranslationSession:
+        """Starts an empty session, in which texts of many callers are translated together, step by step.
 
-        def count(_: int) -> None:
-            nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done, len(unique))
-
-        found = decode_all(
-            self._engine,
-            self._tokenizer,
-            [sentence.ids for sentence in unique.values()],
-            options=options,
-            batch_size=batch_size,
-            on_finished=count,
-            cancelled=cancelled,
-        )
-        hypotheses = dict(zip(unique, found, strict=True))
-        return [
-            document.assemble([hypotheses[tuple(sentence.ids)] for sentence in document.sentences])
-            for document in documents
-        ]
+        Args:
+            options: How to search; None takes what the checkpoint recommends.
+            batch_size: Most sentences decoded at once.
+        """
+        return TranslationSession(self._engine, self._tokenizer, self.manifest, options=options, batch_size=batch_size)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str) -> list[Translation]:
         """Says what the model thinks of translations that exist: how likely each token is, which words belong together.

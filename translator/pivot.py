@@ -7,15 +7,13 @@ Source: Utiyama & Isahara 2007 (pivoting); links composed as in Wang et al. 2006
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import replace
 
 from translator.alignment import SECOND_LINK, AlignedWords
 from translator.translation import SentenceScore, Translation, TranslationRequest
 
 Direction = tuple[str, str]
-Progress = Callable[[int, int], None]
-"""Told (sentences done, sentences in all)."""
 Span = tuple[int, int]
 
 
@@ -37,44 +35,33 @@ def reachable(taught: Sequence[Direction]) -> tuple[Direction, ...]:
     return (*taught, *further)
 
 
-def translate_in_legs(
-    requests: Sequence[TranslationRequest],
-    taught: Collection[Direction],
-    translate: Callable[[Sequence[TranslationRequest], Progress | None], list[Translation]],
-    progress: Progress | None,
-) -> list[Translation]:
-    """Translates requests of any reachable directions, those that no corpus taught in two legs.
+def legs(
+    requests: Sequence[TranslationRequest], taught: Collection[Direction]
+) -> Generator[list[TranslationRequest], list[Translation], list[Translation]]:
+    """Leads requests of any reachable directions through taught ones, those that no corpus taught in two legs.
 
     Args:
         requests: Each of a taught direction, or of one that `find_pivot` knows a way for.
-        taught: The directions that `translate` can do.
-        translate: Does a batch and tells its progress.
-        progress: Told of both legs as of one; the second is taken to be as long as the first.
+        taught: The directions that can be asked for.
+
+    Yields:
+        What to translate now; it is sent the translations.
+
+    Returns:
+        The translations of `requests`.
     """
     pivots = {
         place: pivot
         for place, (_, source, target) in enumerate(requests)
         if (source, target) not in taught and (pivot := find_pivot(taught, source, target))
     }
-    if not pivots:
-        return translate(requests, progress)
-    sentences = 0
-
-    def first_leg(done: int, total: int) -> None:
-        nonlocal sentences
-        sentences = total
-        if progress is not None:
-            progress(done, 2 * total)
-
-    def second_leg(done: int, total: int) -> None:
-        if progress is not None:
-            progress(sentences + sentences * done // total, 2 * sentences)
-
-    legs = [request._replace(target=pivots.get(place, request.target)) for place, request in enumerate(requests)]
-    found = translate(legs, first_leg)
-    onwards = [TranslationRequest(found[place].text, pivot, requests[place].target) for place, pivot in pivots.items()]
-    for place, second in zip(pivots, translate(onwards, second_leg), strict=True):
-        found[place] = joined(found[place], second)
+    found = yield [request._replace(target=pivots.get(place, request.target)) for place, request in enumerate(requests)]
+    if pivots:
+        onwards = [
+            TranslationRequest(found[place].text, pivot, requests[place].target) for place, pivot in pivots.items()
+        ]
+        for place, second in zip(pivots, (yield onwards), strict=True):
+            found[place] = joined(found[place], second)
     return found
 
 

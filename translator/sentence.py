@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
@@ -107,6 +108,17 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     )
     warnings = _warnings(sentence, text, hypothesis)
     return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), warnings)
+
+
+def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, tokenizer: Tokenizer) -> str:
+    """Turns what a hypothesis begins with into what its text will begin with.
+
+    Whole words: the last one may go on. And none behind a copy: what is copied is settled when the sentence ends.
+    """
+    spelt = list(takewhile(lambda token_id: token_id != Tokenizer.unk_id, token_ids))
+    decoded = tokenizer.decode(spelt)
+    text = _raised(decoded, spelt) if sentence.shouted else decoded.text
+    return text[: max(0, text.rfind(" "))]
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ class Tokenizer:
         Raises:
             InputError: The text holds a lone surrogate.
         """
-        return self.encode_batch([text])[0]
+        ids: list[int] = self._processor.encode(_to_utf8(text), out_type=int)
+        return ids
 
     def encode_batch(self, texts: Sequence[str], *, threads: int = 1) -> list[list[int]]:
         """Return `[encode(text) for text in texts]`, on so many threads.

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from translator.batch import pad
+from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
-from translator.decoding import decode_all
+from translator.decoding import CROWD, DecodingQueue, decode_all
 from translator.engine import DecodingEngine, DecodingSession
 from translator.errors import CancelledError, ConfigError
 from translator.model import TranslationModel
@@ -109,10 +110,90 @@ def test_the_best_come_first_and_no_more_than_were_asked_for(
         assert all(len(each.token_ids) <= BEAM.max_target_length(len(source)) for each in found)
 
 
-def test_every_source_is_reported_once(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:
-    reported: list[int] = []
-    decode_all(engine, tokenizer, sources, options=GREEDY, batch_size=3, on_finished=reported.append)
-    assert sorted(reported) == list(range(len(sources)))
+def test_every_source_ends_once(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=3)
+    lot = queue.add(sources)
+    ended = [each for _ in range(100) for each in queue.advance()]
+    assert sorted(position for _, position, _ in ended) == list(range(len(sources)))
+    assert {each.lot for each in ended} == {lot}
+    assert not queue.busy
+    assert queue.live == 0
+
+
+def test_a_lot_that_has_just_come_does_not_wait_for_room(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
+) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=2)
+    queue.add(sources)
+    queue.advance()
+    assert queue.live == 2
+    late = [queue.add(sources[:1]), queue.add(sources[1:3]), queue.add(sources[3:5])]
+    queue.advance()
+    assert queue.live == CROWD * 2, "one sentence of each of the first two, and no more than twice the batch"
+    ended = [each.lot for _ in range(100) for each in queue.advance()]
+    assert [ended.count(number) for number in late] == [1, 2, 2]
+
+
+def test_lots_take_turns(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=1)
+    long, short = queue.add([*sources, *sources]), queue.add(sources[:2])
+    ended = [each.lot for _ in range(400) for each in queue.advance()]
+    assert sorted(ended) == [long] * 20 + [short] * 2
+    assert ended.index(short) < 4, "two sentences do not wait behind twenty"
+    assert [place for place, lot in enumerate(ended) if lot == short][1] < 6
+
+
+def test_a_withdrawn_lot_frees_its_rows_before_the_next_step(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
+) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=BEAM, batch_size=4)
+    gone, stays = queue.add(sources), queue.add(sources[:2])
+    queue.advance()
+    queue.withdraw(gone)
+    queue.withdraw(gone)
+    assert queue.live == 2
+    ended = [each for _ in range(100) for each in queue.advance()]
+    assert {each.lot for each in ended} == {stays}
+    expected = decode_all(engine, tokenizer, sources[:2], options=BEAM)
+    for _, position, found in ended:
+        assert same(found, expected[position])
+
+
+def test_in_order_the_first_go_first(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=1)
+    queue.add(sources, in_order=True)
+    assert [each.position for _ in range(200) for each in queue.advance()] == list(range(len(sources)))
+
+
+def test_each_lot_has_the_number_of_answers_it_asked_for(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
+) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=BEAM)
+    one, two = queue.add(sources, n_best=1), queue.add(sources)
+    found = {(lot, position): answers for _ in range(100) for lot, position, answers in queue.advance()}
+    for position in range(len(sources)):
+        assert len(found[one, position]) == 1
+        assert len(found[two, position]) == 2
+        assert same(found[one, position], found[two, position][:1])
+
+
+def test_what_is_settled_only_grows_and_is_what_comes(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
+) -> None:
+    queue = DecodingQueue(engine, tokenizer, options=BEAM, batch_size=4)
+    lot = queue.add(sources)
+    told: dict[int, list[list[int]]] = {position: [] for position in range(len(sources))}
+    ended: dict[int, list[int]] = {}
+    while queue.busy:
+        ended |= {position: list(found[0].token_ids) for _, position, found in queue.advance()}
+        for position in told.keys() - ended.keys():
+            told[position].append(queue.settled(lot, position))
+    assert any(len(settled) > 1 for history in told.values() for settled in history)
+    for position, history in told.items():
+        for before, after in zip(history, [*history[1:], ended[position]], strict=True):
+            assert after[: len(before)] == before
+    with pytest.raises(KeyError):
+        queue.settled(lot, 0)
 
 
 def test_the_longest_go_first_and_new_ones_join_when_half_of_the_batch_has_ended(
@@ -121,6 +202,7 @@ def test_the_longest_go_first_and_new_ones_join_when_half_of_the_batch_has_ended
     lots: list[list[int]] = []
     live_before: list[int] = []
     finished: list[int] = []
+    advance = BeamSearch.advance
     admit = DecodingSession.admit
 
     def watched_admit(self: DecodingSession, sources: list[list[int]], beam_size: int) -> None:
@@ -128,8 +210,14 @@ def test_the_longest_go_first_and_new_ones_join_when_half_of_the_batch_has_ended
         lots.append([len(source) for source in sources])
         admit(self, sources, beam_size)
 
+    def watched_advance(self: BeamSearch) -> list[tuple[int, list[Hypothesis]]]:
+        ended = advance(self)
+        finished.extend(ticket for ticket, _ in ended)
+        return ended
+
     monkeypatch.setattr(DecodingSession, "admit", watched_admit)
-    decode_all(engine, tokenizer, sources, options=GREEDY, batch_size=4, on_finished=finished.append)
+    monkeypatch.setattr(BeamSearch, "advance", watched_advance)
+    decode_all(engine, tokenizer, sources, options=GREEDY, batch_size=4)
     lengths = sorted(map(len, sources), reverse=True)
     assert [length for lot in lots for length in sorted(lot, reverse=True)] == lengths
     assert live_before[0] == 0

@@ -13,11 +13,10 @@ from tests.translator.conftest import COMPUTE_TYPES
 from translator.checkpoint import Checkpoint
 from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions
-from translator.decoding import decode_all
+from translator.decoding import DecodingQueue, Ended
 from translator.errors import CancelledError, CheckpointError, ConfigError, InputError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.products import ComputeType, choose_compute_type
-from translator.scoring import Hypothesis
 
 TEXTS = [
     "the small dog sleeps here. Why?",
@@ -223,10 +222,14 @@ def test_hypotheses_that_read_alike_are_one_alternative(
     expected = one(translator, "Why?", options)
     assert len(expected.alternatives) == 1
 
-    def search_twice(*args: object, **options: object) -> list[list[Hypothesis]]:
-        return [[each for each in found for _ in range(2)] for found in decode_all(*args, **options)]  # type: ignore[arg-type]
+    advance = DecodingQueue.advance
 
-    monkeypatch.setattr("translator.inference.decode_all", search_twice)
+    def every_answer_twice(self: DecodingQueue) -> list[Ended]:
+        return [
+            each._replace(hypotheses=[same for same in each.hypotheses for _ in range(2)]) for each in advance(self)
+        ]
+
+    monkeypatch.setattr(DecodingQueue, "advance", every_answer_twice)
     assert one(translator, "Why?", options) == expected
 
 

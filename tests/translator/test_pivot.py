@@ -12,7 +12,7 @@ from translator.confidence import Evidence
 from translator.config import DecodingOptions, ModelConfig
 from translator.errors import LanguageError
 from translator.inference import Translator
-from translator.pivot import find_pivot, joined, reachable, translate_in_legs
+from translator.pivot import find_pivot, joined, legs, reachable
 from translator.tokenizer import Tokenizer
 from translator.translation import SentenceScore, Translation, TranslationRequest
 
@@ -71,27 +71,21 @@ def test_sentences_are_led_back_to_those_they_came_from() -> None:
 
 
 def test_only_what_has_no_way_of_its_own_goes_twice() -> None:
-    batches, told = list[list[TranslationRequest]](), list[tuple[int, int]]()
-
-    def translate(requests: Sequence[TranslationRequest], progress: object) -> list[Translation]:
-        batches.append(list(requests))
-        for done in range(len(requests)):
-            assert callable(progress)
-            progress(done + 1, len(requests))
-        return [Translation(f"{target}({text})", source, target, text) for text, source, target in requests]
-
     requests = [TranslationRequest(*each) for each in (("a", "en", "de"), ("b", "de", "fr"), ("c", "fr", "de"))]
-    answers = translate_in_legs(requests, TAUGHT, translate, lambda done, total: told.append((done, total)))
-    assert [answer.text for answer in answers] == ["de(a)", "fr(en(b))", "de(en(c))"]
-    assert [answer.source_text for answer in answers] == ["a", "b", "c"]
-    assert batches == [
-        [("a", "en", "de"), ("b", "de", "en"), ("c", "fr", "en")],
-        [("en(b)", "en", "fr"), ("en(c)", "en", "de")],
-    ]
-    assert told == [(1, 6), (2, 6), (3, 6), (4, 6), (6, 6)]
-    batches.clear()
-    translate_in_legs(requests[:1], TAUGHT, translate, lambda done, total: None)
-    assert len(batches) == 1
+    ways = legs(requests, TAUGHT)
+    assert next(ways) == [("a", "en", "de"), ("b", "de", "en"), ("c", "fr", "en")]
+    assert ways.send(answers(["a", "b", "c"])) == [("b!", "en", "fr"), ("c!", "en", "de")]
+    with pytest.raises(StopIteration) as end:
+        ways.send(answers(["b!", "c!"]))
+    assert [(found.text, found.source_text) for found in end.value.value] == [("a!", "a"), ("b!!", "b"), ("c!!", "c")]
+    ways = legs(requests[:1], TAUGHT)
+    next(ways)
+    with pytest.raises(StopIteration):
+        ways.send(answers(["a"]))
+
+
+def answers(texts: Sequence[str]) -> list[Translation]:
+    return [Translation(f"{text}!", "xx", "yy", text) for text in texts]
 
 
 def test_a_model_translates_between_languages_it_was_never_taught_together() -> None:
