@@ -101,11 +101,10 @@ class TrainingConfig:
         beta1: AdamW's first moment.
         beta2: AdamW's second moment.
         dropout: Probability of dropping a unit on its way into a layer; 0 is off.
+        weight_dropout: Probability of dropping a recurrent weight of an LSTM layer for one batch; 0 is off.
         max_gradient_norm: Gradients longer than this are scaled down to it; 0 is off.
         label_smoothing: epsilon; 0 is off.
         token_dropout: Probability of an input token, on either side, being replaced by the unknown token; 0 is off.
-        agreement: alpha; every batch is read twice, with a dropout of its own, and what the two readings disagree about
-            is part of the loss; 0 is off. A batch then costs what one of twice its tokens would.
         average_decay: Decay of the exponential moving average of the weights, which is what is validated and
             exported; 0 is off.
         precision: "auto" takes bfloat16 products where the processor has them.
@@ -123,10 +122,10 @@ class TrainingConfig:
     beta1: float = 0.9
     beta2: float = 0.98
     dropout: float = 0.3
+    weight_dropout: float = 0.0
     max_gradient_norm: float = 1.0
     label_smoothing: float = 0.1
     token_dropout: float = 0.0
-    agreement: float = 0.0
     average_decay: float = 0.999
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     seed: int = 1
@@ -135,13 +134,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuses numbers that no optimisation can honour."""
         check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
-        check_range(self, "learning_rate", "weight_decay", "max_gradient_norm", "agreement", least=0, below=1_000_000)
+        check_range(self, "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
         check_range(self, "warmup_steps", least=0)
         check_range(self, "threads", least=0, below=1024)
         check_range(self, "seed", least=0, below=2**63)
-        check_range(
-            self, "beta1", "beta2", "dropout", "label_smoothing", "token_dropout", "average_decay", least=0, below=1
-        )
+        shares = ("dropout", "weight_dropout", "label_smoothing", "token_dropout", "average_decay")
+        check_range(self, "beta1", "beta2", *shares, least=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)

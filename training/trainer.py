@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -31,6 +30,7 @@ from training.validation import HeldOut, Validation, validate
 from translator.batch import PaddedIds
 from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
 from translator.errors import CheckpointError, TrainingError
+from translator.lstm import drop_recurrent_weights
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
 
@@ -78,6 +78,7 @@ class Trainer:
         if weights:
             self.model.load_state_dict(weights)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        drop_recurrent_weights(self.model, self.options.weight_dropout)
         self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint, workers=workers.size)
         self.meter = Meter()
@@ -189,11 +190,10 @@ class Trainer:
         # the state; the others from one made anew for every update, so that they need none saved.
         if self.workers.rank:
             torch.manual_seed(hash((self.options.seed, self.workers.rank, self.progress.step)))
-        readings = 2 if self.options.agreement else 1
         total_tokens = sum(int(self.dataset.target_lengths[examples].sum()) for examples in batches)
         loss, tokens = 0.0, 0
         for examples in batches[self.workers.rank :: self.workers.size]:
-            batch = self.dataset.batch(np.tile(examples, readings)).to(self.workers.device)
+            batch = self.dataset.batch(examples).to(self.workers.device)
             with torch.autocast(self.workers.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
                 readout = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input)).readout
             output = batch.target_output
@@ -204,9 +204,8 @@ class Trainer:
                 output.ids,
                 output.mask,
                 label_smoothing=self.options.label_smoothing,
-                agreement=self.options.agreement,
             )
-            torch.autograd.backward(losses.smoothed / (readings * total_tokens))
+            torch.autograd.backward(losses.smoothed / total_tokens)
             loss += float(losses.negative_log_likelihood)
             tokens += int(output.lengths.sum())
         self.progress.step += 1

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from translator.attention import Attention, Memory
 from translator.dropout import SequenceDropout
-from translator.encoder import lstm
+from translator.lstm import LstmLayer
 
 
 class DecoderState(NamedTuple):
@@ -72,7 +72,7 @@ class Decoder(nn.Module):
         self.bridge = nn.Linear(memory_size, layers * 2 * hidden_size)
         self.attention = Attention(query_size=hidden_size, memory_size=memory_size, heads=heads)
         widths = [input_size] + [hidden_size + memory_size] * (layers - 1)
-        self.layers = nn.ModuleList(lstm(width, hidden_size) for width in widths)
+        self.layers = nn.ModuleList(LstmLayer(width, hidden_size) for width in widths)
         self.readout = nn.Linear(hidden_size + memory_size, input_size)
         self.dropout = SequenceDropout(dropout)
 

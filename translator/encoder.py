@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from translator.batch import PaddedIds
 from translator.dropout import SequenceDropout
+from translator.lstm import LstmLayer
 
 
 class EncoderOutput(NamedTuple):
@@ -43,8 +44,8 @@ class Encoder(nn.Module):
         """Makes the layers; every LSTM starts with a forget gate that remembers."""
         super().__init__()
         widths = [input_size] + [2 * hidden_size] * (layers - 1)
-        self.forwards = nn.ModuleList(lstm(width, hidden_size) for width in widths)
-        self.backwards = nn.ModuleList(lstm(width, hidden_size) for width in widths)
+        self.forwards = nn.ModuleList(LstmLayer(width, hidden_size) for width in widths)
+        self.backwards = nn.ModuleList(LstmLayer(width, hidden_size) for width in widths)
         self.dropout = SequenceDropout(dropout)
 
     def forward(self, embedded: Tensor, source: PaddedIds) -> EncoderOutput:
@@ -60,23 +61,6 @@ class Encoder(nn.Module):
             outputs = both if depth == 0 else both + outputs
             summary = torch.cat([read_ahead[rows, source.lengths - 1], read_back[:, 0]], dim=-1)  # [B, D]
         return EncoderOutput(outputs, summary)
-
-
-def lstm(input_size: int, hidden_size: int) -> nn.LSTM:
-    """Makes one LSTM layer, [B, T, input_size] to [B, T, hidden_size].
-
-    The bias of the forget gate starts at 1, so that the memory cell keeps what it holds until it learns to let go
-    (Gers et al. 2000; Jozefowicz et al. 2015, section 2.2). PyTorch's second, redundant bias vector starts at 0.
-    """
-    layer = nn.LSTM(input_size, hidden_size, batch_first=True)
-    parameters = dict(layer.named_parameters())
-    with torch.no_grad():
-        parameters["bias_ih_l0"].zero_()[hidden_size : 2 * hidden_size].fill_(1.0)
-        parameters["bias_hh_l0"].zero_()
-        nn.init.xavier_uniform_(parameters["weight_ih_l0"])
-        for gate in parameters["weight_hh_l0"].chunk(4):
-            nn.init.orthogonal_(gate)
-    return layer
 
 
 def reversal(source: PaddedIds) -> Tensor:

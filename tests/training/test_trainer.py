@@ -223,6 +223,7 @@ INTERRUPTED: dict[str, Any] = {
     "dropout": 0.3,
     "validation": {"every_steps": 3, "sentences": 4},
     "token_dropout": 0.2,
+    "weight_dropout": 0.2,
     "accumulate": 2,
     "max_steps": 8,
 }

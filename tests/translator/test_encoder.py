@@ -1,4 +1,4 @@
-"""The encoder: the fused LSTM against the equations of the cell, and sentences that do not see their neighbours."""
+"""The encoder: against the plain model, and sentences that do not see their neighbours."""
 
 import math
 from random import Random
@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from tests.translator import numpy_model
 from tests.translator.conftest import make_model
 from translator.batch import PaddedIds, pad
 from translator.dropout import SequenceDropout
-from translator.encoder import Encoder, lstm, reorder_time, reversal
+from translator.encoder import Encoder, reorder_time, reversal
 
 MODEL = make_model(1).requires_grad_(False)
 sources = st.lists(st.lists(st.integers(1, 23), min_size=1, max_size=8), min_size=1, max_size=6)
@@ -23,49 +23,6 @@ sources = st.lists(st.lists(st.integers(1, 23), min_size=1, max_size=8), min_siz
 def encode(source: PaddedIds) -> tuple[Tensor, Tensor]:
     outputs, summary = MODEL.encoder(MODEL.embed(source.ids), source)
     return outputs, summary
-
-
-@settings(max_examples=30)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 12), st.integers(0, 10**6))
-def test_the_fused_lstm_is_the_cell_of_the_equations(inputs: int, hidden: int, steps: int, seed: int) -> None:
-    torch.manual_seed(seed)
-    layer = lstm(inputs, hidden)
-    nn.init.normal_(layer.get_parameter("bias_hh_l0"))  # starts at 0, but is learnt like the other
-    sequence, state, cell = torch.randn(steps, inputs), torch.randn(hidden), torch.randn(hidden)
-    outputs, (last_hidden, last_cell) = layer(sequence[None], (state[None, None], cell[None, None]))
-    expected = numpy_model.Cell(layer).read(*map(numpy_model.array, (sequence, state, cell)))
-    for found, wanted in zip((outputs[0], last_hidden[0, 0], last_cell[0, 0]), expected, strict=True):
-        np.testing.assert_allclose(found.detach().numpy(), wanted, atol=1e-5)
-
-
-def test_a_fresh_lstm_remembers_by_its_forget_gate() -> None:
-    layer = lstm(3, 4)
-    input_bias, hidden_bias = layer.get_parameter("bias_ih_l0"), layer.get_parameter("bias_hh_l0")
-    assert input_bias.tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * 8  # input, forget, candidate, output
-    assert not hidden_bias.any()
-    # Without input and recurrence the candidate is tanh(0) = 0, so each step multiplies the memory by sigmoid(1).
-    with torch.no_grad():
-        for weight in (layer.get_parameter("weight_ih_l0"), layer.get_parameter("weight_hh_l0")):
-            weight.zero_()
-        _, (_, cell) = layer(torch.randn(1, 7, 3), (torch.zeros(1, 1, 4), torch.ones(1, 1, 4)))
-    torch.testing.assert_close(cell, torch.full((1, 1, 4), (1 / (1 + math.exp(-1))) ** 7))
-
-
-def test_recurrent_weights_start_as_rotations() -> None:
-    for gate in lstm(3, 5).get_parameter("weight_hh_l0").detach().split(5):
-        torch.testing.assert_close(gate @ gate.t(), torch.eye(5), atol=1e-5, rtol=0)
-
-
-def test_the_constant_error_carousel_carries_memory_and_error_through_a_thousand_steps_unchanged() -> None:
-    layer = lstm(2, 3)
-    with torch.no_grad():  # the forget gate wide open, the input gate shut: sigmoid(100) is 1 in float32
-        layer.get_parameter("bias_ih_l0")[:6] = torch.tensor([-100.0] * 3 + [100.0] * 3)
-    memory = torch.tensor([[[0.3, -1.2, 2.5]]], requires_grad=True)
-    _, (_, cell) = layer(torch.randn(1, 1000, 2), (torch.zeros(1, 1, 3), memory))
-    cell.sum().backward()
-    assert torch.equal(cell, memory)
-    assert memory.grad is not None
-    assert torch.equal(memory.grad, torch.ones_like(memory))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
