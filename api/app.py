@@ -122,11 +122,9 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
         async with Batcher(
             loaded,
             options=options,
-            queue_characters=settings.queue_characters,
+            max_characters=settings.queue_characters,
             deadline_seconds=settings.deadline_seconds,
-            batch_wait_seconds=settings.batch_wait_seconds,
-            max_batch_texts=settings.max_batch_texts,
-            max_batch_characters=settings.max_batch_characters,
+            batch_size=settings.batch_size,
             metrics=app.state.metrics,
         ) as app.state.batcher:
             yield

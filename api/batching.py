@@ -1,30 +1,28 @@
-"""Dynamic batching: requests that arrive together are decoded together, in one worker thread.
+"""Continuous batching: requests join the running search at any step, and leave it when they are done.
 
-    translate() ─▶ queue of jobs (api.jobs) ─▶ batch ─▶ worker thread ─▶ answers
+    translate(), stream() ─▶ jobs (api.jobs) ─▶ turns of the worker (api.worker), in one thread ─▶ answers
 
-While the worker is busy the next batch gathers by itself; an idle worker waits a few milliseconds for
-neighbours. All state lives on the event loop, so there are no locks. The worker thread gets plain requests
-and one question to ask: does anybody still wait for this batch?
-
-A seam for later: the translator's search can admit and drop sentences at any step; here a batch runs to its
-end before the next begins, so one very long text holds the others up.
+All state of this class lives on the event loop, so there are no locks. The worker's thread gets the jobs that have come
+and returns those that have ended; it asks after every step of the search whether there is news, a job that came or
+one that nobody waits for any more, and then comes back for it.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from api.errors import BusyError, DeadlineError
-from api.jobs import Job, JobQueue, Piece
+from api.jobs import Job, Partial
 from api.metrics import Metrics
 from api.pace import Pace
 from api.text_translator import TextTranslator
+from api.worker import Outcome, Worker
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.config import DecodingOptions
@@ -34,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER_SECONDS = 60
 
+T = TypeVar("T")
 Question = tuple[tuple[str, ...], tuple[str, ...], str, int]
 """Texts, their languages, the language wanted, alternatives: equal ones have equal answers."""
 
@@ -44,11 +43,10 @@ class Batcher:
     Args:
         translator: What translates.
         options: How the search runs; None is the translator's default.
-        queue_characters: Characters that may wait; past them a request is refused.
+        max_characters: Characters that may be in flight; past them a request is refused. A larger one is let in when
+            nothing else is, because it would never be otherwise.
         deadline_seconds: Time from arrival to answer.
-        batch_wait_seconds: Time an idle worker waits for neighbours of a first text; 0 is off.
-        max_batch_texts: Most texts in a batch.
-        max_batch_characters: Most characters in a batch; a longer text is a batch of its own.
+        batch_size: Most sentences searched at once.
         metrics: Where it is counted what was done; None counts for nobody.
     """
 
@@ -57,33 +55,29 @@ class Batcher:
         translator: TextTranslator,
         *,
         options: "DecodingOptions | None" = None,
-        queue_characters: int = 500_000,
+        max_characters: int = 500_000,
         deadline_seconds: float = 120,
-        batch_wait_seconds: float = 0.005,
-        max_batch_texts: int = 64,
-        max_batch_characters: int = 8_000,
+        batch_size: int = 64,
         metrics: Metrics | None = None,
     ) -> None:
         """Makes a batcher; nothing runs before it is entered."""
-        self._translator = translator
-        self._options = options
-        self._deadline_seconds = deadline_seconds
-        self._batch_wait_seconds = batch_wait_seconds
-        self._max_batch_texts = max_batch_texts
-        self._max_batch_characters = max_batch_characters
-        self._queue = JobQueue(queue_characters)
-        self._in_flight: dict[Question, Job] = {}
-        self._characters_in_hand = 0
-        self._translated_characters = 0
+        self._max_characters, self._deadline_seconds = max_characters, deadline_seconds
         self._metrics = metrics or Metrics()
-        self._metrics.waiting.set_function(lambda: self._queue.characters)
-        self._pace = Pace()
+        self._metrics.in_flight.set_function(lambda: self.characters_in_flight)
+        self._worker = Worker(
+            translator, options=options or translator.manifest.decoding, batch_size=batch_size, metrics=self._metrics
+        )
+        self._shared: dict[Question, Job] = {}
+        self._fresh: list[Job] = []
+        self._jobs: set[Job] = set()
+        self._translated_characters = 0
+        self._pace, self._seconds_at_work = Pace(), 0.0
         self._closing = False
 
     async def __aenter__(self) -> Self:
         """Starts the worker thread and the task that feeds it."""
-        self._wake = asyncio.Event()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="translator")
+        self._news = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="translator")
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(_report_failure)
         return self
@@ -91,11 +85,11 @@ class Batcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Takes no more, finishes what waits, stops the thread."""
+        """Takes no more, finishes what is in flight, stops the thread."""
         self._closing = True
-        self._wake.set()
+        self._news.set()
         await asyncio.wait([self._feeder])  # which raises nothing, however the feeder ended
-        self._worker.shutdown()
+        self._thread.shutdown()
 
     @property
     def running(self) -> bool:
@@ -108,18 +102,17 @@ class Batcher:
         return self._translated_characters
 
     @property
-    def waiting_characters(self) -> int:
-        """Characters in the queue; what the worker has in hand is not among them."""
-        return self._queue.characters
+    def characters_in_flight(self) -> int:
+        """Characters of the requests that wait for an answer."""
+        return sum(job.characters for job in self._jobs if not job.abandoned)
 
     async def translate(
         self, texts: Sequence[str], *, sources: Sequence[str], target: str, alternatives: int = 0
-    ) -> list["Translation"]:
+    ) -> "Sequence[Translation]":
         """Translates the texts of one request; the directions must have been checked before.
 
-        A request that equals one in flight shares its work.
-        Cancelling this call (the client went away) takes what still waits out of the queue if nobody else waits for
-        it, and stops the worker once nobody waits for any text of its batch.
+        A request that equals one in flight shares its work. Cancelling this call (the client went away) takes its
+        texts out of the search before the next step, if nobody else waits for them.
 
         Args:
             texts: At least one text.
@@ -131,28 +124,70 @@ class Batcher:
             One translation a text, in order.
 
         Raises:
-            BusyError: The queue is full, or the deadline passed before the last text had its turn.
-            DeadlineError: The deadline passed while the worker was at the last text.
+            BusyError: There is too much in flight, or the deadline passed before the translator came to it.
+            DeadlineError: The deadline passed while it was translated.
             Exception: What the translator raised for these texts.
         """
         question = (tuple(texts), tuple(sources), target, alternatives)
-        job = self._in_flight.get(question)
-        if job is None:
+        job = self._shared.get(question)
+        if job is None or job.abandoned:
             job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives)
             self._admit(job)
-            self._in_flight[question] = job
+            self._shared[question] = job
+        try:
+            async with self._wanting(job):
+                return await self._in_time(job, asyncio.shield(job.answer), self._deadline_seconds)
+        finally:
+            if job.abandoned and self._shared.get(question) is job:
+                del self._shared[question]
+
+    def stream(
+        self, text: str, *, source: str, target: str, alternatives: int = 0
+    ) -> "AsyncGenerator[Partial | Translation]":
+        """Translates one text, and tells what is certain of it while it is searched.
+
+        Returns:
+            What is certain, each time more; at the end the translation. Closing the iterator takes the text out of
+            the search before the next step.
+
+        Raises:
+            BusyError: There is too much in flight.
+        """
+        loop = asyncio.get_running_loop()
+        job = Job([text], [source], target, loop.create_future(), alternatives)
+        reader = _Reader(job)
+        job.listener = lambda partial: loop.call_soon_threadsafe(reader.hear, partial)
+        self._admit(job)
+        return self._read_along(job, reader)
+
+    async def _read_along(self, job: Job, reader: "_Reader") -> "AsyncGenerator[Partial | Translation]":
+        deadline, told = time.monotonic() + self._deadline_seconds, reader.partial
+        async with self._wanting(job):
+            while not job.answer.done():
+                await self._in_time(job, reader.news.wait(), deadline - time.monotonic())
+                reader.news.clear()
+                if reader.partial != told:
+                    yield (told := reader.partial)
+            [translation] = await job.answer
+            yield translation
+
+    @asynccontextmanager
+    async def _wanting(self, job: Job) -> AsyncIterator[None]:
+        """Counts one more that waits for a job; when the last one leaves, it is abandoned."""
         job.waiting += 1
         try:
-            async with asyncio.timeout(self._deadline_seconds) as deadline:
-                return await asyncio.shield(job.answer)
-        except TimeoutError as error:
-            raise (self._too_late(job) if deadline.expired() else error) from None
+            yield
         finally:
             job.waiting -= 1
-            if not job.waiting:
-                del self._in_flight[question]
-                self._queue.withdraw(job)
-                job.answer.cancel()
+            if not job.waiting and job.answer.cancel():
+                self._news.set()
+
+    async def _in_time(self, job: Job, awaited: Awaitable[T], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                return await awaited
+        except TimeoutError as error:
+            raise (self._too_late(job) if deadline.expired() else error) from None
 
     def _admit(self, job: Job) -> None:
         if not self.running:
@@ -160,101 +195,73 @@ class Batcher:
                 "The server is not translating: it is stopping, or must be restarted; try again in a moment",
                 retry_after_seconds=1,
             )
-        if not self._queue.has_room_for(job):
+        in_flight = self.characters_in_flight
+        if in_flight and in_flight + job.characters > self._max_characters:
             raise BusyError(
-                f"The server is busy: {self._queue.characters} characters are waiting and at most "
-                f"{self._queue.max_characters} may; try again later",
+                f"The server is busy: {in_flight} characters are being translated and at most {self._max_characters} "
+                "may; try again later",
                 retry_after_seconds=self._retry_after_seconds(),
             )
-        self._queue.put(job)
-        self._wake.set()
+        self._jobs.add(job)
+        job.answer.add_done_callback(lambda _: self._jobs.discard(job))
+        self._fresh.append(job)
+        self._news.set()
 
     def _too_late(self, job: Job) -> Exception:
         limit = f"{self._deadline_seconds:g} seconds"
-        if job.taken < len(job.texts):
+        if not job.begun:
             message = f"The request was still waiting for its turn after {limit}; try again later"
             return BusyError(message, retry_after_seconds=self._retry_after_seconds())
         return DeadlineError(f"The translation took longer than the {limit} a request may take; send less text at once")
 
     def _retry_after_seconds(self) -> int:
-        characters = self._queue.characters + self._characters_in_hand
-        seconds = math.ceil(characters / self._pace.characters_per_second)
+        seconds = math.ceil(self.characters_in_flight / self._pace.characters_per_second)
         return max(1, min(seconds, LONGEST_RETRY_AFTER_SECONDS))
 
     async def _feed(self) -> None:
-        while self._queue or not self._closing:
-            if self._queue:
-                await self._decode(
-                    self._queue.take(max_texts=self._max_batch_texts, max_characters=self._max_batch_characters)
-                )
+        loop = asyncio.get_running_loop()
+        while True:
+            self._news.clear()
+            fresh = [job for job in self._fresh if not job.abandoned]
+            self._fresh.clear()
+            if fresh or self._worker.busy:
+                for job in fresh:
+                    job.begun = True
+                started = time.perf_counter()
+                ended = await loop.run_in_executor(self._thread, self._worker.turn, fresh, self._news.is_set)
+                self._seconds_at_work += time.perf_counter() - started
+                self._hand_out(ended)
+            elif self._closing:
+                return
             else:
-                self._wake.clear()
-                await self._wake.wait()
-                await asyncio.sleep(self._batch_wait_seconds)
+                await self._news.wait()
 
-    async def _decode(self, batch: Sequence[Piece]) -> None:
-        """Decodes a batch and hands the translations out; an error reaches only the job it belongs to."""
-        wanted = [piece for piece in batch if not piece.job.abandoned]
-        if not wanted:
-            return
-        started = time.perf_counter()
-        self._characters_in_hand = sum(len(piece.text) for piece in wanted)
-        try:
-            translations = await asyncio.get_running_loop().run_in_executor(self._worker, self._call, wanted)
-            self._pace.add(self._characters_in_hand, time.perf_counter() - started)
-            self._count(translations)
-        except Exception as error:
-            await self._decode_apart(wanted, error)
-        else:
-            for piece, translation in zip(wanted, translations, strict=True):
-                piece.job.deliver(piece.position, translation)
-        finally:
-            self._characters_in_hand = 0
+    def _hand_out(self, ended: Sequence[Outcome]) -> None:
+        characters = 0
+        for job, outcome in ended:
+            job.complete(outcome)
+            if not isinstance(outcome, Exception):
+                characters += job.characters
+                self._metrics.tokens.inc(sum(len(translation.tokens) for translation in outcome))
+        if characters:
+            self._translated_characters += characters
+            self._metrics.characters.inc(characters)
+            self._pace.add(characters, self._seconds_at_work)
+            self._seconds_at_work = 0.0
 
-    def _count(self, translations: Sequence["Translation"]) -> None:
-        self._translated_characters += self._characters_in_hand
-        self._metrics.batches.observe(len(translations))
-        self._metrics.characters.inc(self._characters_in_hand)
-        self._metrics.tokens.inc(sum(len(translation.tokens) for translation in translations))
 
-    async def _decode_apart(self, batch: Sequence[Piece], error: Exception) -> None:
-        """Tries the jobs of a failed batch one by one; a job that fails alone fails."""
-        jobs = list(dict.fromkeys(piece.job for piece in batch))
-        if len(jobs) > 1:
-            for job in jobs:
-                await self._decode([piece for piece in batch if piece.job is job])
-        else:
-            jobs[0].fail(error)
-            self._queue.withdraw(jobs[0])
+class _Reader:
+    """Somebody who reads along: the last word from the worker, and whether there is one, or an end, since."""
 
-    def _call(self, batch: Sequence[Piece]) -> Sequence["Translation"]:
-        """Runs in the worker thread; changes nothing that the event loop reads."""
-        from translator.inference import TranslationRequest
+    def __init__(self, job: Job) -> None:
+        """Has read nothing; the end of the job is news as well."""
+        self.partial, self.news = Partial("", 0, 0), asyncio.Event()
+        job.answer.add_done_callback(lambda _: self.news.set())
 
-        try:
-            translations = self._translator.translate_many(
-                [TranslationRequest(piece.text, piece.source, piece.job.target) for piece in batch],
-                options=self._search(max(piece.job.alternatives for piece in batch)),
-                cancelled=lambda: all(piece.job.abandoned for piece in batch),
-            )
-        except BaseException as error:
-            if isinstance(error, Exception) and not isinstance(error, StopIteration):
-                raise
-            # A panic in a Rust library is no Exception and would end the feeder; no future can carry StopIteration.
-            raise RuntimeError(f"The translator ended with {type(error).__name__}: {error}") from error
-        if len(translations) != len(batch):
-            raise RuntimeError(f"{len(batch)} texts went in and {len(translations)} translations came out.")
-        return translations
-
-    def _search(self, alternatives: int) -> "DecodingOptions | None":
-        """Asks for more answers where somebody wants them; never for another search, which neighbours would notice.
-
-        All that the beam holds, because those that hardly differ will not count as alternatives.
-        """
-        if not alternatives:
-            return self._options
-        options = self._options or self._translator.manifest.decoding
-        return replace(options, n_best=options.beam_size)
+    def hear(self, partial: Partial) -> None:
+        """Takes what is certain; a slow reader misses what is between, which the next word holds too."""
+        self.partial = partial
+        self.news.set()
 
 
 def _report_failure(feeder: asyncio.Task[None]) -> None:

@@ -105,5 +105,7 @@ def _refuse_unserved(wanted: TranslateRequest) -> None:
         raise InvalidRequestError(f"{wanted.format[:40]} format is not supported")
     if wanted.format == "html" and (wanted.alignment or wanted.scores):
         raise InvalidRequestError("Invalid request: alignment and scores are said of text, not of html")
+    if wanted.stream and (wanted.format == "html" or not isinstance(wanted.q, str)):
+        raise InvalidRequestError("Invalid request: a stream is of one text, not of an array or of html")
     if wanted.target.strip().lower() == "auto":
         raise InvalidRequestError("auto is not supported")

@@ -84,8 +84,7 @@ async def _server_error(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(500, "The translation failed; the server's log says why.", request=request)
+    return error_response(500, tell_apart(error, request), request=request)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
@@ -113,6 +112,14 @@ async def _http(request: Request, error: Exception) -> Response:
     }
     message = sentences.get(error.status_code, error.detail)
     return error_response(error.status_code, message, headers=error.headers, request=request)
+
+
+def tell_apart(error: Exception, request: Request) -> str:
+    """Returns what a client is told of an error: its sentence if it was foreseen, else that the log says more."""
+    if isinstance(error, (InvalidRequestError, BusyError, DeadlineError, CarouselError)):
+        return str(error)
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return "The translation failed; the server's log says why."
 
 
 def error_response(

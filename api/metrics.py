@@ -1,4 +1,4 @@
-"""What an operator watches: requests, how long they took, what waits, how full batches are. Never a text or an address.
+"""What an operator watches: requests, their time, what is in flight, how full a step is. Never a text or an address.
 
 Each application has a registry of its own, so that two in one process, or in one test, do not count together.
 """
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 UNMATCHED = "unmatched"  # one name for every path that is not served: a scanner must not fill the registry
 METHODS = frozenset(["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"])
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
-TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SENTENCES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
@@ -30,11 +30,16 @@ class Metrics:
         self.in_progress = Gauge(
             "carousel_requests_in_progress", "Requests that are being answered.", registry=self.registry
         )
-        self.waiting = Gauge(
-            "carousel_waiting_characters", "Characters that wait for their turn.", registry=self.registry
+        self.in_flight = Gauge(
+            "carousel_characters_in_flight",
+            "Characters of the requests that wait for an answer.",
+            registry=self.registry,
         )
-        self.batches = Histogram(
-            "carousel_batch_texts", "Texts that were decoded together.", buckets=TEXTS, registry=self.registry
+        self.sentences = Histogram(
+            "carousel_step_sentences",
+            "Sentences that were searched together, counted at every step.",
+            buckets=SENTENCES,
+            registry=self.registry,
         )
         self.characters = Counter(
             "carousel_translated_characters", "Characters of the texts that were translated.", registry=self.registry

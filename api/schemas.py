@@ -47,6 +47,12 @@ class TranslateRequest(BaseModel):
     scores: bool = Field(False, description="Answer also how sure the model is. Not in LibreTranslate.")
     signature: bool = Field(False, description="Answer also what translated, and how. Not in LibreTranslate.")
 
+    stream: bool = Field(
+        False,
+        description="Answer one text as server-sent events: `text` with what has settled, then `done` with the whole "
+        "answer. Not in LibreTranslate.",
+    )
+
     @classmethod
     def from_values(cls, values: Mapping[str, object], *, max_texts: int, max_alternatives: int) -> "TranslateRequest":
         """Checks what a client sent; an empty value counts as absent, as in LibreTranslate.
@@ -96,7 +102,7 @@ def _sentence(name: str, kind: str) -> str:
     if kind == "missing":
         return f"Invalid request: missing {name} parameter"
     wanted = {"q": "not a string or an array of strings", "alternatives": "not a number"}
-    wanted |= dict.fromkeys(("alignment", "scores", "signature"), "not true or false")
+    wanted |= dict.fromkeys(("alignment", "scores", "signature", "stream"), "not true or false")
     return f"Invalid request: {name} parameter is {wanted.get(name, 'not a string')}"
 
 

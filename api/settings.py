@@ -51,20 +51,13 @@ class Settings(BaseSettings):
     queue_characters: int = Field(
         default=500_000,
         ge=1,
-        description="Characters that may wait; past it a request is a 503 with Retry-After.",
+        description="Characters that may be in flight; past it a request is a 503 with Retry-After.",
     )
     deadline_seconds: float = Field(
         default=120, gt=0, description="Time a request may take, waiting included; then it is a 503 or a 504."
     )
-    batch_wait_seconds: float = Field(
-        default=0.005,
-        ge=0,
-        le=1,
-        description="Time an idle worker waits for neighbours of a first text; 0 is off.",
-    )
-    max_batch_texts: int = Field(default=64, ge=1, description="Most texts decoded together.")
-    max_batch_characters: int = Field(
-        default=8_000, ge=1, description="Most characters decoded together; a longer text is decoded alone."
+    batch_size: int = Field(
+        default=64, ge=1, description="Most sentences searched together; some more for a while when requests come."
     )
     shutdown_seconds: int = Field(
         default=25, ge=1, description="Time that SIGTERM leaves to what is in flight before it is cancelled."

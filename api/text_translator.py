@@ -1,6 +1,6 @@
 """What the service asks of a translator, so that it can be served, and tested, without importing torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
@@ -43,11 +43,33 @@ class TextTranslator(Protocol):
     def directions(self) -> Sequence[tuple[str, str]]:
         """(source, target) pairs that it translates."""
 
-    def translate_many(
-        self,
-        requests: Sequence["TranslationRequest"],
-        *,
-        options: "DecodingOptions | None" = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> Sequence["Translation"]:
-        """Translates texts of mixed directions; raises soon after `cancelled` turns true."""
+    def session(self, *, options: "DecodingOptions | None" = None, batch_size: int = 64) -> "TextSession":
+        """Starts an empty session, in which texts of many callers are translated together."""
+
+
+class TextSession(Protocol):
+    """What the service asks of a `translator.session.TranslationSession`; only one thread does."""
+
+    @property
+    def live(self) -> int:
+        """Sentences that are searched now."""
+
+    def admit(
+        self, requests: Sequence["TranslationRequest"], *, n_best: int | None = None, in_order: bool = False
+    ) -> int:
+        """Takes the texts of one caller; returns the ticket that stands for them."""
+
+    def cancel(self, ticket: int) -> None:
+        """Forgets texts."""
+
+    def advance(self) -> Sequence[int]:
+        """Writes one token of every sentence; returns the tickets whose texts have all ended."""
+
+    def collect(self, ticket: int) -> Sequence["Translation"]:
+        """Gives the translations of a ticket that has ended."""
+
+    def settled(self, ticket: int) -> list[str]:
+        """Says what the translation of each text of a live ticket will begin with."""
+
+    def progress(self, ticket: int) -> tuple[int, int]:
+        """Says how many sentences of a live ticket are done, and how many there are."""

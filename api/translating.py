@@ -1,7 +1,8 @@
 """What every route that translates does: find out languages, hand texts to the batcher, give up when nobody waits."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +14,7 @@ from api.answers import Answer
 from api.batching import Batcher
 from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
+from api.jobs import Partial
 from api.languages import Languages
 from api.markup import Markup
 from translator.errors import CarouselError
@@ -70,6 +72,47 @@ async def answer(
         Answer(translation.text if translation else text, translation, found)
         for text, translation, found in zip(texts, translations, detected, strict=True)
     ]
+
+
+async def read_along(
+    question: Question, *, languages: Languages, detector: LanguageDetector, batcher: Batcher
+) -> AsyncGenerator[Partial | Answer]:
+    """Translates one text, and tells what is certain of it while it is searched; at the end the answer.
+
+    What can be refused is refused before anything is told.
+
+    Raises:
+        LanguageError: There is no such direction.
+        BusyError: There is too much to do.
+    """
+    [text] = question.texts
+    detected: Detected | None = None
+    if question.source is None:
+        [detected] = await detect_sources(question.texts, question.target, languages, detector)
+    else:
+        languages.check(question.source, question.target)
+    source = source_of(detected, question.target) if detected else question.source or question.target
+    if not text.strip() or source == question.target:
+        return _told(_at_once(text), detected)
+    alternatives = max(0, question.alternatives)
+    return _told(batcher.stream(text, source=source, target=question.target, alternatives=alternatives), detected)
+
+
+async def _at_once(text: str) -> AsyncGenerator["str | Partial | Translation"]:
+    yield text
+
+
+async def _told(
+    stream: AsyncGenerator["str | Partial | Translation"], detected: Detected | None
+) -> AsyncGenerator[Partial | Answer]:
+    async with aclosing(stream):
+        async for told in stream:
+            if isinstance(told, Partial):
+                yield told
+            elif isinstance(told, str):
+                yield Answer(told, None, detected)
+            else:
+                yield Answer(told.text, told, detected)
 
 
 async def detect_sources(

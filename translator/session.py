@@ -138,6 +138,10 @@ class TranslationSession:
         caller = self._callers[ticket]
         return caller.task.settled(lambda position: self._queue.settled(caller.lot, position))
 
+    def progress(self, ticket: int) -> tuple[int, int]:
+        """Says how many sentences of a live ticket are done, and how many there are."""
+        return self._callers[ticket].task.done
+
     def _search(self, ticket: int) -> None:
         """Sends a caller's sentences into the search, or, if it wants none any more, among those that have ended."""
         caller = self._callers[ticket]

@@ -54,6 +54,14 @@ class TranslationTask:
             raise RuntimeError("The translations were asked for too early; search what is wanted first.")
         return self._translations
 
+    @property
+    def done(self) -> tuple[int, int]:
+        """Sentences done and sentences in all, of both legs as of one."""
+        done, count = len(self._found), len(self._wanted)
+        if self._before:
+            return self._before + (self._before * done // count if count else self._before), 2 * self._before
+        return done, (1 + self._ahead) * count
+
     def take(self, position: int, hypotheses: list[Hypothesis]) -> bool:
         """Takes the n-best of a wanted sentence; returns whether that was the last of this leg."""
         self._found[self._wanted[position]] = hypotheses
@@ -98,10 +106,5 @@ class TranslationTask:
             self._begin(requests)
 
     def _tell(self) -> None:
-        if self._progress is None:
-            return
-        done, count = len(self._found), len(self._wanted)
-        if self._before:
-            self._progress(self._before + self._before * done // count, 2 * self._before)
-        else:
-            self._progress(done, (1 + self._ahead) * count)
+        if self._progress is not None:
+            self._progress(*self.done)

@@ -14,7 +14,8 @@ from api.dependencies import (
     TranslateRequestDependency,
 )
 from api.schemas import TranslateResponse, error_answers, request_bodies
-from api.translating import Question, answer, while_connected
+from api.streaming import streamed
+from api.translating import Question, answer, read_along, while_connected
 
 router = APIRouter(tags=["translation"])
 
@@ -37,6 +38,7 @@ async def translate(
 
     Send JSON, or a form (urlencoded or multipart, merged with the query string). Blank lines and
     surrounding white space come back as they were; a text of white space only comes back empty.
+    With `stream` the answer comes as server-sent events, while it is found.
     """
     question = Question(
         wanted.texts(),
@@ -45,6 +47,9 @@ async def translate(
         html=wanted.format == "html",
         alternatives=wanted.alternatives,
     )
+    if wanted.stream:
+        told = await read_along(question, languages=languages, detector=detector, batcher=batcher)
+        return streamed(told, request=request, wanted=wanted, signature=signature)
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     # White space alone becomes nothing, as in LibreTranslate.
     answers = [

@@ -27,7 +27,7 @@ def service(translator: FakeTranslator) -> Service:
 
     @asynccontextmanager
     async def start(**settings: object) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(Settings.model_validate({"batch_wait_seconds": 0, **settings}), translator)
+        app = create_app(Settings.model_validate(settings), translator)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),

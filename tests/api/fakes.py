@@ -1,15 +1,13 @@
 """A translator that is quick, countable, and can be held up: what the service is tested against."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from translator.config import DecodingOptions
-from translator.errors import CancelledError
 from translator.inference import Translation, TranslationRequest
 
 DIRECTIONS = (("en", "de"), ("de", "en"), ("fr", "en"))
-HELD_SECONDS = 5  # a test that hangs longer than this is broken
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class FakeManifest:
 
 
 class FakeTranslator:
-    """Turns "text" into "<de>text" and remembers every batch; `hold()` keeps the next ones waiting."""
+    """Turns "text" into "<de>text" and remembers every request; `hold()` lets nothing end until `release()`."""
 
     languages = ("de", "en", "fr")
     directions = DIRECTIONS
@@ -32,13 +30,16 @@ class FakeTranslator:
         failures: dict[str, BaseException] | None = None,
         *,
         answers: dict[str, Translation] | None = None,
-        deaf: bool = False,
+        late: bool = False,
     ) -> None:
         self.answers = answers or {}
-        self.deaf = deaf  # to `cancelled`
+        self.late = late  # a failure shows when the text is put together, not in the search
+        self.told: list[str] = []  # by a text under way, one more each step
         self.failures = failures or {}
-        self.batches: list[list[str]] = []
+        self.batches: list[list[str]] = []  # the texts of each request
+        self.together: list[list[str]] = []  # the texts that ended with the same step
         self.options: list[DecodingOptions | None] = []
+        self.n_best: list[int | None] = []
         self.threads: set[str] = set()
         self.begun = threading.Event()
         self.stopped: list[list[str]] = []
@@ -52,28 +53,66 @@ class FakeTranslator:
     def release(self) -> None:
         self._open.set()
 
-    def translate_many(
-        self,
-        requests: Sequence[TranslationRequest],
-        *,
-        options: DecodingOptions | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> list[Translation]:
-        texts = [text for text, _, _ in requests]
-        self.batches.append(texts)
+    @property
+    def open(self) -> bool:
+        return self._open.wait(0.002)
+
+    def session(self, *, options: DecodingOptions | None = None, batch_size: int = 64) -> "FakeSession":
         self.options.append(options)
-        self.threads.add(threading.current_thread().name)
-        self.begun.set()
-        for _ in range(HELD_SECONDS * 200):
-            if cancelled is not None and cancelled() and not self.deaf:
-                self.stopped.append(texts)
-                raise CancelledError("Nobody waits for this batch.")
-            if self._open.wait(0.005):
-                break
-        for text in texts:
-            if text in self.failures:
-                raise self.failures[text]
+        return FakeSession(self)
+
+
+class FakeSession:
+    """All that is admitted ends with the next step after `release()`."""
+
+    def __init__(self, translator: FakeTranslator) -> None:
+        self._translator = translator
+        self._requests: dict[int, Sequence[TranslationRequest]] = {}
+        self._admitted = self._steps = 0
+
+    @property
+    def live(self) -> int:
+        return sum(map(len, self._requests.values()))
+
+    def admit(
+        self, requests: Sequence[TranslationRequest], *, n_best: int | None = None, in_order: bool = False
+    ) -> int:
+        self._admitted += 1
+        self._requests[self._admitted] = requests
+        self._translator.batches.append([request.text for request in requests])
+        self._translator.n_best.append(n_best)
+        return self._admitted
+
+    def cancel(self, ticket: int) -> None:
+        self._translator.stopped.append([request.text for request in self._requests.pop(ticket)])
+
+    def advance(self) -> list[int]:
+        self._translator.threads.add(threading.current_thread().name)
+        self._translator.begun.set()
+        self._steps += 1
+        if not self._translator.open or self._steps <= len(self._translator.told):
+            return []
+        texts = [request.text for requests in self._requests.values() for request in requests]
+        self._translator.together.append(texts)
+        self._fail(texts if not self._translator.late else [])
+        return list(self._requests)
+
+    def collect(self, ticket: int) -> list[Translation]:
+        requests = self._requests.pop(ticket)
+        self._fail([request.text for request in requests])
         return [
-            self.answers.get(text) or Translation(f"<{target}>{text}", source, target, text)
+            self._translator.answers.get(text) or Translation(f"<{target}>{text}", source, target, text)
             for text, source, target in requests
         ]
+
+    def _fail(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            if text in self._translator.failures:
+                raise self._translator.failures[text]
+
+    def settled(self, ticket: int) -> list[str]:
+        told = ["", *self._translator.told][min(self._steps, len(self._translator.told))]
+        return [told for _ in self._requests[ticket]]
+
+    def progress(self, ticket: int) -> tuple[int, int]:
+        return 0, len(self._requests[ticket])

@@ -17,7 +17,7 @@ from tests.api.fakes import FakeTranslator
 def listening(translator: FakeTranslator) -> Iterator[str]:
     """Yields the address, without a slash at its end."""
     with socket.create_server(("127.0.0.1", 0)) as port:
-        app = create_app(Settings(batch_wait_seconds=0), translator)
+        app = create_app(Settings(), translator)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [port]})
         thread.start()

@@ -114,15 +114,21 @@ async def test_alternatives_never_change_the_search(service: Service, translator
     async with service(max_alternatives=9) as client:
         for wanted in (0, 2, 9):
             await client.post("/translate", json={**HELLO, "alternatives": wanted})
-    everything = DecodingOptions(n_best=DecodingOptions().beam_size)
-    assert translator.options == [None, everything, everything]
+    whole_beam = DecodingOptions().beam_size
+    assert translator.options == [DecodingOptions(n_best=whole_beam)], "one search for all"
+    assert translator.n_best == [1, whole_beam, whole_beam]
 
 
 async def test_a_neighbour_without_alternatives_gets_none(service: Service, translator: FakeTranslator) -> None:
-    async with service(batch_wait_seconds=0.2) as client:
-        plain, rich = await asyncio.gather(
+    async with service() as client:
+        translator.hold()
+        both = asyncio.gather(
             client.post("/translate", json=HELLO), client.post("/translate", json={**HELLO, "alternatives": 1})
         )
+        while len(translator.batches) < 2:
+            await asyncio.sleep(0.002)
+        translator.release()
+        plain, rich = await both
     assert plain.json() == {"translatedText": "Hallo"}
     assert rich.json() == {"translatedText": "Hallo", "alternatives": ["Guten Tag"]}
-    assert len(translator.batches) == 1, "decoded together"
+    assert translator.together == [["Hello", "Hello"]]

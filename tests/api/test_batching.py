@@ -1,25 +1,29 @@
-"""The batcher against a fake translator that can be held up in the middle of a batch."""
+"""The batcher against a fake translator that can be held up in the middle of its work."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from api.batching import Batcher
 from api.errors import BusyError, DeadlineError
-from api.jobs import JobQueue, Piece
+from api.jobs import Partial
 from api.pace import Pace
-from tests.api.fakes import FakeTranslator
+from api.worker import Worker
+from tests.api.fakes import FakeSession, FakeTranslator
 from translator.config import DecodingOptions
 from translator.errors import InputError
+from translator.inference import Translation
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
 async def batcher(translator: FakeTranslator, **limits: float) -> AsyncIterator[Batcher]:
-    async with Batcher(translator, **{"batch_wait_seconds": 0, **limits}) as made:  # type: ignore[arg-type]
+    async with Batcher(translator, **limits) as made:  # type: ignore[arg-type]
         yield made
         translator.release()  # a failed test must not keep the worker waiting
 
@@ -41,23 +45,34 @@ async def until(condition: Sequence[object]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_requests_that_arrive_together_are_decoded_together(translator: FakeTranslator) -> None:
-    async with batcher(translator, batch_wait_seconds=0.02) as made:
-        answers = await asyncio.gather(*(ask(made, f"text {i}") for i in range(20)))
-    assert translator.batches == [[f"text {i}" for i in range(20)]]
+async def until_taken(translator: FakeTranslator, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(translator.batches) < count:
+            await asyncio.sleep(0.002)
+
+
+async def test_requests_in_flight_end_together(translator: FakeTranslator) -> None:
+    async with batcher(translator) as made:
+        translator.hold()
+        asked = [ask(made, f"text {i}") for i in range(20)]
+        await until_taken(translator, 20)
+        translator.release()
+        answers = await asyncio.gather(*asked)
+    assert translator.together == [[f"text {i}" for i in range(20)]]
     assert answers == [[f"<de>text {i}"] for i in range(20)]
 
 
-async def test_what_arrives_during_a_batch_forms_the_next(translator: FakeTranslator) -> None:
+async def test_who_comes_while_others_are_translated_joins_them(translator: FakeTranslator) -> None:
     async with batcher(translator) as made:
         translator.hold()
         first = ask(made, "first")
         await until_begun(translator)
         later = [ask(made, text) for text in ("second", "third")]
-        await asyncio.sleep(0)
+        await until_taken(translator, 3)
+        assert not first.done()
         translator.release()
         await asyncio.gather(first, *later)
-    assert translator.batches == [["first"], ["second", "third"]]
+    assert translator.together == [["first", "second", "third"]]
 
 
 async def test_equal_requests_in_flight_are_one(translator: FakeTranslator) -> None:
@@ -66,7 +81,7 @@ async def test_equal_requests_in_flight_are_one(translator: FakeTranslator) -> N
         answers = [ask(made, "same")]
         await until_begun(translator)
         answers += [ask(made, "same"), ask(made, "same", "same"), ask(made, "same")]
-        await asyncio.sleep(0)
+        await until_taken(translator, 2)
         translator.release()
         found = await asyncio.gather(*answers)
         assert found == [["<de>same"], ["<de>same"], ["<de>same"] * 2, ["<de>same"]]
@@ -113,18 +128,10 @@ async def test_shared_work_that_fails_fails_for_all(translator: FakeTranslator) 
     assert [str(error) for error in found] == ["no", "no"]
 
 
-async def test_an_answer_keeps_the_order_of_its_texts_across_batches(translator: FakeTranslator) -> None:
-    texts = [f"{i}" for i in range(25)]
-    async with batcher(translator, max_batch_texts=4) as made:
-        long, short = await asyncio.gather(ask(made, *texts), ask(made, "short"))
-    assert long == [f"<de>{text}" for text in texts]
-    assert short == ["<de>short"]
-    assert "short" in translator.batches[0], "one text must not wait behind 25"
-
-
 async def test_decoding_runs_in_one_thread_that_is_not_the_event_loops(translator: FakeTranslator) -> None:
-    async with batcher(translator, max_batch_texts=1) as made:
-        await asyncio.gather(*(ask(made, f"{i}") for i in range(5)))
+    async with batcher(translator) as made:
+        for i in range(5):
+            await ask(made, f"{i}")
     assert translator.threads == {"translator_0"}
 
 
@@ -140,36 +147,36 @@ async def test_the_loop_stays_free_while_a_batch_is_decoded(translator: FakeTran
 
 async def test_options_reach_the_translator(translator: FakeTranslator) -> None:
     options = DecodingOptions(beam_size=2)
-    async with Batcher(translator, options=options, batch_wait_seconds=0) as made:
+    async with Batcher(translator, options=options) as made:
         await ask(made, "text")
-    assert translator.options == [options]
+    assert translator.options == [DecodingOptions(beam_size=2, n_best=2)], "as many answers as anybody may ask for"
+    assert translator.n_best == [1]
 
 
-async def test_a_full_queue_refuses_and_says_when_to_come_back(translator: FakeTranslator) -> None:
-    async with batcher(translator, queue_characters=10) as made:
+async def test_too_much_in_flight_is_refused_with_a_time_to_come_back(translator: FakeTranslator) -> None:
+    async with batcher(translator, max_characters=10) as made:
         translator.hold()
-        answers = [ask(made, "in hand")]
+        answers = [ask(made, "12345678")]
         await until_begun(translator)
-        answers.append(ask(made, "12345678"))
-        await asyncio.sleep(0)
-        with pytest.raises(BusyError, match="8 characters are waiting and at most 10 may") as refusal:
+        with pytest.raises(BusyError, match="8 characters are being translated and at most 10 may") as refusal:
             await ask(made, "123")
-        assert refusal.value.retry_after_seconds == 1  # 15 characters, at the 1,000 a second of the first guess
-        assert made.waiting_characters == 8
+        assert refusal.value.retry_after_seconds == 1  # 8 characters, at the 1,000 a second of the first guess
+        answers.append(ask(made, "12"))
+        await until_taken(translator, 2)
+        assert made.characters_in_flight == 10
         translator.release()
-        assert await asyncio.gather(*answers) == [["<de>in hand"], ["<de>12345678"]]
+        assert await asyncio.gather(*answers) == [["<de>12345678"], ["<de>12"]]
+        assert made.characters_in_flight == 0
 
 
-async def test_when_to_come_back_counts_the_queue_and_the_batch_in_hand(translator: FakeTranslator) -> None:
-    async with batcher(translator, queue_characters=2_000) as made:
+async def test_when_to_come_back_counts_what_is_in_flight(translator: FakeTranslator) -> None:
+    async with batcher(translator, max_characters=2_000) as made:
         translator.hold()
-        answers = [ask(made, "a" * 2_500)]
+        answers = [ask(made, "a" * 2_500)]  # a text over the limit is taken when it is alone
         await until_begun(translator)
-        answers.append(ask(made, "b" * 1_400))
-        await asyncio.sleep(0)
-        with pytest.raises(BusyError, match="1400 characters are waiting") as refusal:
-            await ask(made, "c" * 601)
-        assert refusal.value.retry_after_seconds == 4  # 3,900 characters at 1,000 a second
+        with pytest.raises(BusyError, match="2500 characters are being translated") as refusal:
+            await ask(made, "c")
+        assert refusal.value.retry_after_seconds == 3  # 2,500 characters at 1,000 a second
         translator.release()
         await asyncio.gather(*answers)
 
@@ -187,17 +194,27 @@ def test_the_pace_is_a_decayed_mean_in_which_small_batches_weigh_little() -> Non
     assert pace.characters_per_second == pytest.approx(1, abs=0.1), "never 0"
 
 
-async def test_a_request_that_waits_past_its_deadline_is_refused_and_not_decoded() -> None:
-    translator = FakeTranslator(deaf=True)  # goes on after the first request's own deadline
+async def test_a_request_that_waits_past_its_deadline_is_refused(
+    translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = threading.Event()
+    turn = Worker.turn
+
+    def late(self: Worker, *arguments: Any) -> Any:
+        stuck.wait(5)
+        return turn(self, *arguments)
+
+    monkeypatch.setattr(Worker, "turn", late)
     async with batcher(translator, deadline_seconds=0.3) as made:
-        translator.hold()
         first = ask(made, "first")
-        await until_begun(translator)
+        await asyncio.sleep(0.01)
         with pytest.raises(BusyError, match=r"still waiting for its turn after 0\.3 seconds"):
             await ask(made, "second")
-        assert made.waiting_characters == 0
-        await asyncio.wait([first])
-    assert translator.batches == [["first"]]
+        assert made.characters_in_flight == 0
+        stuck.set()
+        with pytest.raises(DeadlineError):
+            await first
+    assert ["second"] not in translator.batches
 
 
 async def test_a_translation_that_misses_its_deadline_is_stopped(translator: FakeTranslator) -> None:
@@ -208,43 +225,17 @@ async def test_a_translation_that_misses_its_deadline_is_stopped(translator: Fak
         await until(translator.stopped)
 
 
-async def test_a_client_that_leaves_the_queue_is_never_decoded(translator: FakeTranslator) -> None:
+async def test_work_that_nobody_waits_for_any_more_is_stopped(translator: FakeTranslator) -> None:
     async with batcher(translator) as made:
         translator.hold()
-        stays = ask(made, "stays")
-        await until_begun(translator)
-        leaves = ask(made, "leaves")
-        await asyncio.sleep(0)
-        leaves.cancel()
-        await asyncio.wait([leaves])
-        assert made.waiting_characters == 0
-        translator.release()
-        assert await stays == ["<de>stays"]
-    assert translator.batches == [["stays"]]
-
-
-async def test_a_batch_that_nobody_waits_for_any_more_is_stopped(translator: FakeTranslator) -> None:
-    async with batcher(translator) as made:
-        translator.hold()
-        gone = ask(made, "gone")
-        await until_begun(translator)
+        gone, stays = ask(made, "gone"), ask(made, "stays")
+        await until_taken(translator, 2)
         gone.cancel()
         await until(translator.stopped)
         translator.release()
+        assert await stays == ["<de>stays"]
         assert await ask(made, "next") == ["<de>next"]
     assert translator.stopped == [["gone"]]
-
-
-async def test_a_batch_goes_on_for_those_who_stay(translator: FakeTranslator) -> None:
-    async with batcher(translator, batch_wait_seconds=0.02) as made:
-        translator.hold()
-        leaves, stays = ask(made, "leaves"), ask(made, "stays")
-        await until_begun(translator)
-        leaves.cancel()
-        await asyncio.sleep(0.03)
-        assert translator.stopped == []
-        translator.release()
-        assert await stays == ["<de>stays"]
 
 
 @pytest.mark.parametrize(
@@ -254,10 +245,14 @@ async def test_a_batch_goes_on_for_those_who_stay(translator: FakeTranslator) ->
         pytest.param(RuntimeError("a fault of the engine"), id="an error nobody foresaw"),
     ],
 )
-async def test_one_requests_failure_is_not_its_neighbours(error: Exception) -> None:
-    translator = FakeTranslator({"bad": error})
-    async with batcher(translator, batch_wait_seconds=0.02) as made:
+@pytest.mark.parametrize("where", ["in the search", "when it is put together"])
+async def test_one_requests_failure_is_not_its_neighbours(error: Exception, where: str) -> None:
+    translator = FakeTranslator({"bad": error}, late=where == "when it is put together")
+    async with batcher(translator) as made:
+        translator.hold()
         one, bad, other = ask(made, "one"), ask(made, "fine", "bad"), ask(made, "other")
+        await until_taken(translator, 3)
+        translator.release()
         with pytest.raises(type(error), match=str(error)):
             await bad
         assert await one + await other == ["<de>one", "<de>other"]
@@ -271,8 +266,11 @@ class Panic(BaseException):
 @pytest.mark.parametrize("panic", [Panic("index out of bounds"), SystemExit(1), StopIteration()], ids=repr)
 async def test_what_is_no_exception_fails_its_request_and_not_the_service(panic: BaseException) -> None:
     translator = FakeTranslator({"bad": panic})
-    async with batcher(translator, batch_wait_seconds=0.02) as made:
+    async with batcher(translator) as made:
+        translator.hold()
         bad, fine = ask(made, "bad"), ask(made, "fine")
+        await until_taken(translator, 2)
+        translator.release()
         with pytest.raises(RuntimeError, match=f"ended with {type(panic).__name__}"):
             await bad
         assert await fine == ["<de>fine"]
@@ -282,12 +280,12 @@ async def test_what_is_no_exception_fails_its_request_and_not_the_service(panic:
 async def test_when_nothing_is_translated_any_more_requests_are_refused_and_closing_is_quiet(
     translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(queue: JobQueue, *, max_texts: int, max_characters: int) -> list[Piece]:
+    def broken(*arguments: object) -> None:
         raise MemoryError("no room for a list")
 
-    monkeypatch.setattr(JobQueue, "take", broken)
+    monkeypatch.setattr(Batcher, "_hand_out", broken)
     async with batcher(translator, deadline_seconds=0.2) as made:
-        with pytest.raises(BusyError, match="still waiting"):
+        with pytest.raises(DeadlineError, match="took longer"):
             await ask(made, "first")
         assert not made.running
         with pytest.raises(BusyError, match="is not translating: it is stopping, or must be restarted"):
@@ -295,18 +293,53 @@ async def test_when_nothing_is_translated_any_more_requests_are_refused_and_clos
     assert "no room for a list" in caplog.text
 
 
-async def test_a_translator_that_loses_a_text_is_an_error_not_a_shift(translator: FakeTranslator) -> None:
-    class Forgetful(FakeTranslator):
-        def translate_many(self, requests, *, options=None, cancelled=None):  # type: ignore[no-untyped-def]
-            return super().translate_many(requests[:-1], options=options, cancelled=cancelled)
-
-    async with batcher(Forgetful()) as made:
+async def test_a_translator_that_loses_a_text_is_an_error_not_a_shift(
+    translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect = FakeSession.collect
+    monkeypatch.setattr(FakeSession, "collect", lambda self, ticket: collect(self, ticket)[:-1])
+    async with batcher(translator) as made:
         with pytest.raises(RuntimeError, match="2 texts went in and 1 translations came out"):
             await ask(made, "one", "two")
 
 
+async def test_a_reader_is_told_what_is_settled_and_then_the_whole(translator: FakeTranslator) -> None:
+    translator.told = ["", "", "<de>", "<de>te"]
+    async with batcher(translator) as made:
+        found = [each async for each in made.stream("text", source="en", target="de")]
+        *told, translation = found
+        assert isinstance(translation, Translation)
+        assert translation.text == "<de>text"
+        assert told, "nothing was told before the end"
+        assert all(isinstance(each, Partial) and translation.text.startswith(each.text) for each in told)
+        assert len(set(told)) == len(told), "nothing is told twice"
+
+
+async def test_a_reader_who_leaves_frees_the_search(translator: FakeTranslator) -> None:
+    translator.told = ["<de>"] * 10_000
+    async with batcher(translator) as made:
+        stream = made.stream("text", source="en", target="de")
+        assert await anext(stream) == Partial("", 0, 1), "how much there is to do is known at once"
+        assert await anext(stream) == Partial("<de>", 0, 1)
+        await stream.aclose()
+        await until(translator.stopped)
+        translator.told = []
+        assert await ask(made, "next") == ["<de>next"]
+    assert translator.stopped == [["text"]]
+
+
+async def test_a_readers_failure_and_deadline_reach_the_reader(translator: FakeTranslator) -> None:
+    translator.failures["boom"] = InputError("no")
+    async with batcher(translator, deadline_seconds=0.3) as made:
+        with pytest.raises(InputError, match="no"):
+            [_ async for _ in made.stream("boom", source="en", target="de")]
+        translator.hold()
+        with pytest.raises(DeadlineError, match="took longer"):
+            [_ async for _ in made.stream("text", source="en", target="de")]
+
+
 async def test_closing_finishes_what_waits_and_takes_no_more(translator: FakeTranslator) -> None:
-    async with batcher(translator, max_batch_texts=1) as made:
+    async with batcher(translator) as made:
         translator.hold()
         answers = [ask(made, f"{i}") for i in range(3)]
         await until_begun(translator)

@@ -32,15 +32,15 @@ async def test_requests_are_counted_by_route_and_status(service: Service) -> Non
     assert found["carousel_request_seconds_count", "POST", "/translate", "200"] == 2
     assert found["carousel_request_seconds_count", "POST", "/translate", "400"] == 1
     assert found["carousel_requests_in_progress",] == 1, "the one that asks"
-    assert found["carousel_waiting_characters",] == 0
+    assert found["carousel_characters_in_flight",] == 0
 
 
 async def test_work_is_counted(service: Service) -> None:
     async with service() as client:
         await client.post("/translate", json={**HELLO, "q": ["four", "five5"]})
         found = await read(client)
-    assert found["carousel_batch_texts_count",] == 1
-    assert found["carousel_batch_texts_sum",] == 2
+    assert found["carousel_step_sentences_count",] == 1
+    assert found["carousel_step_sentences_sum",] == 2
     assert found["carousel_translated_characters_total",] == 9
 
 

@@ -29,24 +29,30 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 STATION = {"q": "Where is the train station?", "source": "en", "target": "de"}
 
-# A translator that takes SLOW_SECONDS a batch or stops when told to, served by the same code as the real one.
+# A translator that takes SLOW_SECONDS a request or stops when told to, served by the same code as the real one.
 SLOW_SERVER = """
 import os, time
 from api import app
 from api.settings import load_settings
-from tests.api.fakes import FakeTranslator
-from translator.errors import CancelledError
+from tests.api.fakes import FakeSession, FakeTranslator
+
+class SlowSession(FakeSession):
+    def admit(self, requests, **wishes):
+        print("at it", flush=True)
+        self.end = time.monotonic() + float(os.environ["SLOW_SECONDS"])
+        return super().admit(requests, **wishes)
+
+    def cancel(self, ticket):
+        print("stopped", flush=True)
+        super().cancel(ticket)
+
+    def advance(self):
+        time.sleep(0.01)
+        return [] if time.monotonic() < self.end else super().advance()
 
 class SlowTranslator(FakeTranslator):
-    def translate_many(self, requests, *, options=None, cancelled=None):
-        print("at it", flush=True)
-        end = time.monotonic() + float(os.environ["SLOW_SECONDS"])
-        while time.monotonic() < end:
-            if cancelled():
-                print("stopped", flush=True)
-                raise CancelledError("Nobody waits.")
-            time.sleep(0.01)
-        return super().translate_many(requests, options=options, cancelled=cancelled)
+    def session(self, **options):
+        return SlowSession(self)
 
 def load(settings):
     if "LOAD_SECONDS" in os.environ:

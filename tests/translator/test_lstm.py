@@ -100,6 +100,6 @@ def test_nothing_is_dropped_when_it_is_off_or_when_the_model_only_translates(pro
 def test_every_layer_of_a_model_is_told() -> None:
     model = make_model(1, encoder_layers=2)
     drop_recurrent_weights(model, 0.25)
-    told = [module.weight_dropout for module in model.modules() if isinstance(module, nn.LSTM)]  # type: ignore[attr-defined]
+    told = [module.weight_dropout for module in model.modules() if isinstance(module, LstmLayer)]
     assert told == [0.25] * len(told)
     assert len(told) == 4 + len(model.decoder.layers)

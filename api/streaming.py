@@ -1,0 +1,56 @@
+"""One translation as server-sent events: what is certain of it as it settles, then the whole answer.
+
+    event: text    data: {"delta": "Wo ist ", "done": 0, "total": 2}
+    event: done    data: the body that the request would have got without `stream`
+    event: error   data: {"error": "a sentence"}
+
+The deltas, put together, begin the text of `done`. An error after the first event can no longer be a status.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+
+from fastapi import Request
+from fastapi.sse import EventSourceResponse, format_sse_event
+
+from api.answer_models import Signature
+from api.answers import Answer, respond
+from api.errors import tell_apart
+from api.jobs import Partial
+from api.schemas import TranslateRequest
+
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # a proxy that gathers would undo the stream
+
+
+def streamed(
+    told: AsyncGenerator[Partial | Answer], *, request: Request, wanted: TranslateRequest, signature: Signature
+) -> EventSourceResponse:
+    """Returns the response; the client going away closes `told`."""
+    return EventSourceResponse(_events(told, request, wanted, signature), headers=HEADERS)
+
+
+async def _events(
+    told: AsyncGenerator[Partial | Answer], request: Request, wanted: TranslateRequest, signature: Signature
+) -> AsyncIterator[bytes]:
+    sent = 0
+    try:
+        async with aclosing(told):
+            async for each in told:
+                if isinstance(each, Partial):
+                    word = {"delta": each.text[sent:], "done": each.done, "total": each.total}
+                    yield format_sse_event(event="text", data_str=json.dumps(word))
+                    sent = len(each.text)
+                else:
+                    yield format_sse_event(
+                        event="done", data_str=await asyncio.to_thread(_body, wanted, each, signature)
+                    )
+    except Exception as error:
+        yield format_sse_event(event="error", data_str=json.dumps({"error": tell_apart(error, request)}))
+
+
+def _body(wanted: TranslateRequest, answer: Answer, signature: Signature) -> str:
+    answers = [answer if answer.text.strip() else replace(answer, text="")]
+    return respond(wanted, answers, signature).model_dump_json(exclude_unset=True)

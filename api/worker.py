@@ -1,0 +1,145 @@
+"""The translator's side of the batcher: one session, in one thread, a turn at a time."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from api.jobs import Job, Partial
+from api.metrics import Metrics
+from api.text_translator import TextTranslator
+
+if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+    from translator.config import DecodingOptions
+    from translator.inference import Translation
+
+Outcome = tuple[Job, "Sequence[Translation] | Exception"]
+
+
+class Worker:
+    """Runs the jobs that it is given in one session, where they join and leave at any step.
+
+    What a job's texts do wrong fails that job. What the session does wrong, nobody knows whose fault it is: then each
+    job is tried again in a session of its own, and only the one that fails there fails.
+
+    Args:
+        translator: What translates.
+        options: How it searches.
+        batch_size: Most sentences searched at once.
+        metrics: Where it is counted how full the steps are.
+    """
+
+    def __init__(
+        self, translator: TextTranslator, *, options: "DecodingOptions", batch_size: int, metrics: Metrics
+    ) -> None:
+        """Begins with nothing to do."""
+        self._translator, self._batch_size, self._metrics = translator, batch_size, metrics
+        # All that the beam holds can be asked for; those that hardly differ will not count as alternatives.
+        self._options = replace(options, n_best=options.beam_size)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._session = self._translator.session(options=self._options, batch_size=self._batch_size)
+        self._jobs: dict[int, Job] = {}  # by ticket
+        self._told: dict[int, Partial] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn would do anything."""
+        return bool(self._jobs)
+
+    def turn(self, fresh: Iterable[Job], interrupted: Callable[[], bool]) -> list[Outcome]:
+        """Takes jobs in, lets abandoned ones go, and advances until a job has ended or there is news.
+
+        Args:
+            fresh: Jobs that have come.
+            interrupted: Asked after every step whether jobs have come or gone.
+
+        Returns:
+            The jobs that ended, each with its translations or with what went wrong.
+        """
+        outcomes = self._take(fresh)
+        try:
+            self._withdraw_abandoned()
+            while self._jobs and not outcomes:
+                self._tell()
+                outcomes = self._step()
+                if interrupted():
+                    break
+        except BaseException as error:
+            return self._apart([job for job in self._jobs.values() if not job.abandoned], error)
+        return outcomes
+
+    def _withdraw_abandoned(self) -> None:
+        for ticket in [ticket for ticket, job in self._jobs.items() if job.abandoned]:
+            self._session.cancel(ticket)
+            self._forget(ticket)
+
+    def _take(self, jobs: Iterable[Job]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for job in jobs:
+            try:
+                self._jobs[self._admit(job)] = job
+            except BaseException as error:
+                outcomes.append((job, _carried(error)))
+        return outcomes
+
+    def _admit(self, job: Job) -> int:
+        from translator.inference import TranslationRequest
+
+        requests = [
+            TranslationRequest(text, source, job.target) for text, source in zip(job.texts, job.sources, strict=True)
+        ]
+        n_best = self._options.beam_size if job.alternatives else 1
+        return self._session.admit(requests, n_best=n_best, in_order=job.listener is not None)
+
+    def _step(self) -> list[Outcome]:
+        self._metrics.sentences.observe(self._session.live)
+        outcomes: list[Outcome] = []
+        for ticket in self._session.advance():
+            job = self._forget(ticket)
+            try:
+                outcomes.append((job, _counted(self._session.collect(ticket), job)))
+            except BaseException as error:
+                outcomes.append((job, _carried(error)))
+        return outcomes
+
+    def _tell(self) -> None:
+        """Tells those who read along what has settled since they were told last."""
+        for ticket, job in self._jobs.items():
+            if job.listener is None:
+                continue
+            partial = Partial(self._session.settled(ticket)[0], *self._session.progress(ticket))
+            if partial != self._told.get(ticket):
+                self._told[ticket] = partial
+                job.listener(partial)
+
+    def _forget(self, ticket: int) -> Job:
+        self._told.pop(ticket, None)
+        return self._jobs.pop(ticket)
+
+    def _apart(self, jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
+        self._begin_anew()
+        if len(jobs) == 1:
+            return [(jobs[0], _carried(error))]
+        outcomes: list[Outcome] = []
+        for job in jobs:
+            outcomes += self.turn([job], functools.partial(_is_abandoned, job))
+        return outcomes
+
+
+def _is_abandoned(job: Job) -> bool:
+    return job.abandoned
+
+
+def _carried(error: BaseException) -> Exception:
+    """Returns an error that a future can carry and that ends no thread: a panic in a Rust library is no Exception."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"The translator ended with {type(error).__name__}: {error}")
+
+
+def _counted(translations: "Sequence[Translation]", job: Job) -> "Sequence[Translation]":
+    if len(translations) != len(job.texts):
+        raise RuntimeError(f"{len(job.texts)} texts went in and {len(translations)} translations came out.")
+    return translations
