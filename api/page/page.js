@@ -1,6 +1,6 @@
 // The page where a person translates. It talks to this server alone, by addresses relative to the page.
 
-import { showTranslation, step, unlight } from "./words.js";
+import { growTranslation, showTranslation, step, unlight } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const [form, source, target, swap, text, answer, pane, others, clear, copy, status, error, count] = [
@@ -14,6 +14,7 @@ const SHOWN_WHOLE = 5000; // characters; words and alternatives of more are noth
 let languages = [];
 let heard = null; // the language that the last answer was made from, when the server found it out
 let running = null; // the AbortController of the request under way
+let growing = false; // whether what is shown is the beginning of the answer to come
 let typing = 0; // the timer of the pause
 let picked = false; // whether a person chose the target
 
@@ -24,6 +25,38 @@ async function ask(path, options) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(body.error ?? `The server answered ${response.status}.`);
   return body;
+}
+
+/** Translates as a stream: calls `settle` with each piece of text that is certain; returns the whole answer. */
+async function askStream(body, signal, settle) {
+  const response = await fetch("translate", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...body, stream: true }),
+    signal,
+  }).catch((reason) => {
+    throw reason.name === "AbortError" ? reason : new Error("The server cannot be reached.");
+  });
+  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? `The server answered ${response.status}.`);
+  let waiting = "";
+  for await (const chunk of pieces(response.body.pipeThrough(new TextDecoderStream()))) {
+    const events = (waiting + chunk).split("\n\n");
+    waiting = events.pop();
+    for (const event of events) {
+      const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/s)));
+      const data = JSON.parse(fields.data);
+      if (fields.event === "error") throw new Error(data.error);
+      if (fields.event === "done") return data;
+      settle(data);
+    }
+  }
+  throw new Error("The connection broke off.");
+}
+
+/** What a stream gives, piece by piece; not every browser can iterate over one. */
+async function* pieces(stream) {
+  const reader = stream.getReader();
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) yield value;
 }
 
 function fill(select, codes, wanted) {
@@ -62,6 +95,14 @@ function show(asked, translation, body = {}) {
   others.hidden = others.children.length === 0;
 }
 
+/** Takes one more piece of the translation under way. */
+function grow(piece) {
+  growTranslation(piece, !growing);
+  growing = true;
+  others.hidden = true;
+  answer.lang = target.value;
+}
+
 /** One more translation; a click makes it the answer. */
 function other(translation) {
   const item = document.createElement("li");
@@ -98,17 +139,18 @@ async function translate() {
     return;
   }
   const mine = (running = new AbortController());
+  growing = false;
   const asked = text.value;
   const whole = asked.length <= SHOWN_WHOLE;
   busy(true);
   try {
-    const body = await ask("translate", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({
-        q: asked, source: source.value, target: target.value, alignment: whole, scores: whole, alternatives: whole ? 3 : 0,
-      }),
-      signal: mine.signal,
+    const question = {
+      q: asked, source: source.value, target: target.value, alignment: whole, scores: whole, alternatives: whole ? 3 : 0,
+    };
+    const body = await askStream(question, mine.signal, ({ delta, done, total }) => {
+      if (mine !== running) return;
+      if (delta !== "") grow(delta);
+      if (total > 1) status.textContent = `Translating… ${done} of ${total} sentences`;
     });
     if (mine !== running) return;
     hear(body.detectedLanguage?.language ?? null);

@@ -43,6 +43,16 @@ export function showTranslation(asked, translation, links, sentences) {
   answer.replaceChildren(...nodes);
 }
 
+/** Shows one more piece of a translation that is being found; the first one takes the place of what stood there. */
+export function growTranslation(piece, first) {
+  if (first) {
+    unlight();
+    words = [];
+    answer.replaceChildren();
+  }
+  answer.append(piece);
+}
+
 /** Lights the next word of the answer, or the one before; says what it came from. */
 export function step(way) {
   if (words.length === 0) return "";

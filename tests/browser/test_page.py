@@ -34,14 +34,20 @@ def answer(text: str, *, confidence: float) -> Translation:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where the service answers, with a translator that turns the words round."""
+def translator() -> FakeTranslator:
+    """Turns the words round."""
     known = {
         TEXT: answer(TEXT, confidence=0.9),
         "a doubtful one": answer("a doubtful one", confidence=0.1),
         "<b>bold</b> & more": answer("<b>bold</b> & more", confidence=0.9),
     }
-    with listening(FakeTranslator({"this breaks": RuntimeError("broken on purpose")}, answers=known)) as found:
+    return FakeTranslator({"this breaks": RuntimeError("broken on purpose")}, answers=known)
+
+
+@pytest.fixture(scope="module")
+def address(translator: FakeTranslator) -> Iterator[str]:
+    """Where the service answers."""
+    with listening(translator) as found:
         yield found + "/"
 
 
@@ -69,6 +75,20 @@ def test_it_translates_as_one_types(page: "Page") -> None:
     playwright.expect(page.locator("#status")).to_have_text("From English")
     page.fill("#text", "")
     expect_answer(page, "")
+
+
+def test_what_is_certain_is_shown_while_the_rest_is_found(page: "Page", translator: FakeTranslator) -> None:
+    translator.hold()
+    translator.told = ["now", "now 😀 station"]
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station")
+    playwright.expect(page.locator("#answer-pane")).to_have_attribute("aria-busy", "true")
+    playwright.expect(page.locator(".word")).to_have_count(0)
+    translator.release()
+    expect_answer(page, "now 😀 station the is where")
+    playwright.expect(page.locator("#answer-pane")).to_have_attribute("aria-busy", "false")
+    playwright.expect(page.locator(".word")).to_have_count(6)
+    translator.told = []
 
 
 def test_a_word_shows_where_it_came_from(page: "Page") -> None:
