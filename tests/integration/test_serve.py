@@ -3,6 +3,7 @@
 It proves what no test inside one process can: the start, the answers over a socket, and the end.
 """
 
+import json
 import os
 import re
 import signal
@@ -27,6 +28,10 @@ from translator.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
+LONG = (
+    "When the train arrived at the small station by the sea, the old woman who had been waiting on the platform since "
+    "the early morning took her heavy suitcase, looked at the clock above the door once more, and smiled."
+)
 STATION = {"q": "Where is the train station?", "source": "en", "target": "de"}
 
 # A translator that takes SLOW_SECONDS a request or stops when told to, served by the same code as the real one.
@@ -141,6 +146,19 @@ class TestDefaultModel:
     def test_json(self, server: Server) -> None:
         translated = server.client.post("/translate", json=STATION).json()["translatedText"]
         assert translated.startswith("Wo ist")
+
+    def test_a_stream_comes_in_pieces_and_ends_with_the_plain_answer(self, server: Server) -> None:
+        wanted = {**STATION, "q": LONG, "alignment": True, "scores": True}
+        plain = server.client.post("/translate", json=wanted).json()
+        told, body = list[str](), None
+        with server.client.stream("POST", "/translate", json={**wanted, "stream": True}) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    body = json.loads(line.removeprefix("data: "))
+                    told.append(body.get("delta", ""))
+        assert body == plain
+        assert plain["translatedText"].startswith("".join(told))
+        assert len(list(filter(None, told))) > 5
 
     def test_form_and_query_answer_like_json(self, server: Server) -> None:
         post = server.client.post
