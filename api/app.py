@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from api.admission import Admission
 from api.answers import sign
 from api.batching import Batcher
 from api.cors import CorsMiddleware
@@ -44,6 +45,9 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
 
     Returns:
         An ASGI application; requests are answered once its lifespan has begun, when the model is loaded.
+
+    Raises:
+        ConfigError: The keys or the rate limit cannot be kept as the settings say.
     """
     settings = settings or load_settings()
     app = FastAPI(
@@ -55,6 +59,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         redirect_slashes=False,  # a redirected POST may arrive as a GET, or at the address behind a proxy
     )
     app.state.settings, app.state.metrics = settings, Metrics()
+    app.state.admission = open_admission(settings)
     app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(
@@ -67,6 +72,22 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
     )
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
+
+
+def open_admission(settings: Settings) -> Admission:
+    """Opens the database of keys, if the settings name one, and the counters of requests.
+
+    Raises:
+        ConfigError: They cannot be kept as the settings say.
+    """
+    keys = None
+    if settings.keys:
+        from api.keys import KeyStore
+
+        keys = KeyStore(settings.keys)
+    return Admission(
+        keys, required=settings.key_required, limit=settings.rate_limit, storage=settings.rate_limit_storage
+    )
 
 
 def load_translator(settings: Settings) -> "Translator":

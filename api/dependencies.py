@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.admission import Admission
 from api.answer_models import Signature
 from api.batching import Batcher
 from api.body import read_values
@@ -41,6 +42,11 @@ async def get_signature(request: Request) -> Signature:
     return cast(Signature, request.app.state.signature)
 
 
+async def get_admission(request: Request) -> Admission:
+    """Returns what says who may ask, and how often."""
+    return cast(Admission, request.app.state.admission)
+
+
 async def get_metrics(request: Request) -> Metrics:
     """Returns the figures of this application."""
     return cast(Metrics, request.app.state.metrics)
@@ -65,6 +71,51 @@ async def read_body_values(request: Request, settings: SettingsDependency) -> di
 
 
 ValuesDependency = Annotated[dict[str, object], Depends(read_body_values)]
+
+
+AdmissionDependency = Annotated[Admission, Depends(get_admission)]
+
+
+async def admit_by_field(request: Request, values: ValuesDependency, admission: AdmissionDependency) -> None:
+    """Lets a request of LibreTranslate's clients in, whose key is a parameter.
+
+    Raises:
+        InvalidKeyError: The key is none of ours.
+        MissingKeyError: There is none, and it takes one.
+        SlowDownError: It is one too many.
+    """
+    key = values.get("api_key")
+    await admission.admit(key if isinstance(key, str) else "", _address(request))
+
+
+async def admit_by_header(request: Request, admission: AdmissionDependency) -> None:
+    """Lets a request of DeepL's clients in, whose key is in a header.
+
+    Raises:
+        InvalidKeyError: The key is none of ours.
+        MissingKeyError: There is none, and it takes one.
+        SlowDownError: It is one too many.
+    """
+    await admission.admit(_key_of_header(request), _address(request))
+
+
+async def identify_by_header(request: Request, admission: AdmissionDependency) -> None:
+    """Asks for the key as `admit_by_header` does, and counts nothing.
+
+    Raises:
+        InvalidKeyError: The key is none of ours.
+        MissingKeyError: There is none, and it takes one.
+    """
+    await admission.identify(_key_of_header(request))
+
+
+def _key_of_header(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "deepl-auth-key" else ""
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def read_translate_request(values: ValuesDependency, settings: SettingsDependency) -> TranslateRequest:

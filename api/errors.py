@@ -46,6 +46,40 @@ class DeadlineError(Exception):
     """The translation was begun and did not end in time."""
 
 
+class InvalidKeyError(Exception):
+    """The key that came is none of the service's."""
+
+    def __init__(self) -> None:
+        """Makes the error; its sentence is LibreTranslate's."""
+        super().__init__("Invalid API key")
+
+
+class MissingKeyError(Exception):
+    """No key came, and the service asks for one."""
+
+    def __init__(self) -> None:
+        """Makes the error; its sentence is LibreTranslate's."""
+        super().__init__("Please contact the server operator to get an API key")
+
+
+class UnreachableKeysError(Exception):
+    """The database of keys cannot be read at the moment; the cause is chained."""
+
+
+class SlowDownError(Exception):
+    """A client asked more often than it may.
+
+    Args:
+        limit: What it may, such as "60 per 1 minute".
+        retry_after_seconds: When the next request is taken.
+    """
+
+    def __init__(self, limit: str, *, retry_after_seconds: int) -> None:
+        """Makes the error; its sentence is LibreTranslate's."""
+        super().__init__(f"Slowdown: {limit}")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class TranslationFailedError(Exception):
     """The translator broke on a request for a reason nobody foresaw; the cause is chained."""
 
@@ -65,6 +99,10 @@ def install_error_handlers(app: FastAPI) -> None:
         TranslationFailedError: _unforeseen,
         Exception: _unforeseen,
         BusyError: _busy,
+        InvalidKeyError: _forbidden,
+        MissingKeyError: _key_needed,
+        UnreachableKeysError: _keys_unreachable,
+        SlowDownError: _slow_down,
         DeadlineError: _deadline,
         HTTPException: _http,
         ClientGoneError: _nobody_there,
@@ -90,6 +128,26 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
 async def _busy(request: Request, error: Exception) -> Response:
     seconds = error.retry_after_seconds if isinstance(error, BusyError) else 1
     return error_response(503, str(error), headers={"Retry-After": str(seconds)}, request=request)
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    return error_response(403, str(error), request=request)
+
+
+async def _key_needed(request: Request, error: Exception) -> Response:
+    # LibreTranslate says 400, DeepL's clients know what a 403 means.
+    return error_response(403 if _is_deepl(request) else 400, str(error), request=request)
+
+
+async def _keys_unreachable(request: Request, error: Exception) -> Response:
+    logger.error("%s", error.__cause__ or error)
+    message = "Keys cannot be checked at the moment; try again later"
+    return error_response(503, message, headers={"Retry-After": "5"}, request=request)
+
+
+async def _slow_down(request: Request, error: Exception) -> Response:
+    seconds = error.retry_after_seconds if isinstance(error, SlowDownError) else 1
+    return error_response(429, str(error), headers={"Retry-After": str(seconds)}, request=request)
 
 
 async def _deadline(request: Request, error: Exception) -> Response:
@@ -126,5 +184,9 @@ def error_response(
     status: int, message: str, *, headers: Mapping[str, str] | None = None, request: Request | None = None
 ) -> Response:
     """Returns the one shape in which this service reports an error; below /v2 it has DeepL's name."""
-    name = "message" if request is not None and request.scope["path"].startswith("/v2/") else "error"
+    name = "message" if request is not None and _is_deepl(request) else "error"
     return JSONResponse({name: message}, status_code=status, headers=dict(headers or {}))
+
+
+def _is_deepl(request: Request) -> bool:
+    return str(request.scope["path"]).startswith("/v2/")

@@ -215,8 +215,9 @@ def error_answers(*statuses: int, model: type[BaseModel] = ErrorResponse) -> dic
     """Returns the OpenAPI `responses` for these error statuses, whose body is a `model`."""
     meanings = {
         400: "The request cannot be served as it is.",
-        403: "This server does not do that.",
+        403: "This server does not do that, or not for this key.",
         413: "The body is larger than the server reads.",
+        429: "More requests than this client may make; `Retry-After` says when the next one is taken.",
         500: "The server failed.",
         503: "It cannot be served now; `Retry-After` says when to try again.",
         504: "The translation did not end within the deadline.",

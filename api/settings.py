@@ -63,6 +63,21 @@ class Settings(BaseSettings):
         default=25, ge=1, description="Time that SIGTERM leaves to what is in flight before it is cancelled."
     )
 
+    keys: str | None = Field(
+        default=None,
+        description="Database of API keys, such as sqlite:///keys.db (`carousel keys`); unset knows no keys.",
+    )
+    key_required: bool = Field(
+        default=True, description="Where there are keys: refuse who has none. False only gives keys their own limits."
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description="Requests that an address or a key may make, such as 60/minute; past it a request is a 429.",
+    )
+    rate_limit_storage: str = Field(
+        default="memory://", description="Where requests are counted; redis://host:6379 for several processes."
+    )
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",),
         description="Web pages that may call the service, by comma; * is all, none is no other.",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carousel import __version__, align, calibrate, evaluate, export, models, serve, train, translate
+from carousel import __version__, align, calibrate, evaluate, export, keys, models, serve, train, translate
 from carousel.failures import SentenceOnFailure
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def _options(
 
 app.command("translate", epilog=translate.EXAMPLES)(translate.translate)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)

@@ -17,10 +17,12 @@ BROKEN_PIPE_EXIT_CODE = 141  # 128 + SIGPIPE
 EXTRA_OF_MODULE = {
     "api": "serve",
     "fastapi": "serve",
+    "limits": "serve",
     "multipart": "serve",
     "pydantic": "serve",
     "pydantic_settings": "serve",
     "python_multipart": "serve",
+    "sqlalchemy": "serve",
     "uvicorn": "serve",
     "sacrebleu": "train",
     "tensorboard": "train",

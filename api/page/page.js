@@ -6,8 +6,10 @@ const element = (id) => document.getElementById(id);
 const [form, source, target, swap, text, answer, pane, others, clear, copy, status, error, count] = [
   "form", "source", "target", "swap", "text", "answer", "answer-pane", "others", "clear", "copy", "status", "error", "count",
 ].map(element);
+const [key, keyField] = [element("key"), element("key-field")];
 
 const AUTO = "auto";
+const KEY = "carousel-key"; // under which this browser, and nobody else, keeps it
 const PAUSE = 350; // milliseconds without a key, after which a person wants to see something
 const SHOWN_WHOLE = 5000; // characters; words and alternatives of more are nothing anybody looks at
 
@@ -32,7 +34,7 @@ async function askStream(body, signal, settle) {
   const response = await fetch("translate", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ ...body, stream: true }),
+    body: JSON.stringify({ ...body, stream: true, ...(key.value && { api_key: key.value }) }),
     signal,
   }).catch((reason) => {
     throw reason.name === "AbortError" ? reason : new Error("The server cannot be reached.");
@@ -237,7 +239,25 @@ clear.addEventListener("click", () => {
 });
 copy.addEventListener("click", copyAnswer);
 
+key.addEventListener("change", () => {
+  try {
+    localStorage.setItem(KEY, key.value);
+  } catch { /* a browser that keeps nothing: the key is asked for again */ }
+  translate();
+});
+
+function remembered() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
 try {
+  const settings = await ask("frontend/settings");
+  keyField.hidden = !settings.apiKeys;
+  if (settings.apiKeys) key.value = remembered() ?? "";
   languages = await ask("languages", { headers: { "Accept-Language": "en" } }); // as the page is
   choose(AUTO, navigator.languages.map((tag) => tag.split("-")[0]).find((code) => languages.some((one) => one.code === code)) ?? "en");
   measure();

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.answers import Answer, links, scores
 from api.deepl import (
@@ -28,6 +28,8 @@ from api.dependencies import (
     DetectorDependency,
     LanguagesDependency,
     ValuesDependency,
+    admit_by_header,
+    identify_by_header,
 )
 from api.errors import InvalidRequestError
 from api.schemas import error_answers
@@ -38,7 +40,8 @@ router = APIRouter(prefix="/v2", tags=["DeepL"])
 
 @router.post(
     "/translate",
-    responses=error_answers(400, 413, 500, 503, 504, model=DeepLError),
+    dependencies=[Depends(admit_by_header)],
+    responses=error_answers(400, 403, 413, 429, 500, 503, 504, model=DeepLError),
     response_model=DeepLTranslations,
     openapi_extra={"requestBody": translate_bodies()},
 )
@@ -82,8 +85,9 @@ def _item(text: str, language: str, found: Answer, wanted: DeepLRequest) -> Deep
 
 @router.get(
     "/languages",
+    dependencies=[Depends(identify_by_header)],
     response_model_exclude_unset=True,
-    responses=error_answers(400, 413, model=DeepLError),
+    responses=error_answers(400, 403, 413, 503, model=DeepLError),
     openapi_extra={"parameters": [language_type()]},
 )
 async def list_languages(values: ValuesDependency, languages: LanguagesDependency) -> list[DeepLLanguage]:
@@ -96,7 +100,7 @@ async def list_languages(values: ValuesDependency, languages: LanguagesDependenc
     raise InvalidRequestError("Value for 'type' not supported: it is source or target.")
 
 
-@router.get("/usage")
+@router.get("/usage", dependencies=[Depends(identify_by_header)], responses=error_answers(403, 503, model=DeepLError))
 async def usage(batcher: BatcherDependency) -> DeepLUsage:
     """Says how many characters were translated since the service started."""
     return DeepLUsage(character_count=batcher.translated_characters, character_limit=UNLIMITED)

@@ -1,9 +1,9 @@
 """`POST /detect`: what language a text is in."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from api.answer_models import DetectedLanguage
-from api.dependencies import DetectorDependency, SettingsDependency, ValuesDependency
+from api.dependencies import DetectorDependency, SettingsDependency, ValuesDependency, admit_by_field
 from api.schemas import DetectRequest, detect_bodies, error_answers
 
 router = APIRouter(tags=["translation"])
@@ -11,7 +11,8 @@ router = APIRouter(tags=["translation"])
 
 @router.post(
     "/detect",
-    responses=error_answers(400, 413, 500),
+    dependencies=[Depends(admit_by_field)],
+    responses=error_answers(400, 403, 413, 429, 500, 503),
     openapi_extra={"requestBody": detect_bodies()},
 )
 async def detect(

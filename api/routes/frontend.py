@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from api.dependencies import LanguagesDependency, SettingsDependency
+from api.dependencies import AdmissionDependency, LanguagesDependency, SettingsDependency
 from api.languages import language_name
 from api.schemas import FrontendLanguage, FrontendSettings, error_answers
 
@@ -15,15 +15,17 @@ FRONTEND_TIMEOUT_MILLISECONDS = 500  # how long upstream's page waits after the 
 
 
 @router.get("/frontend/settings")
-async def frontend_settings(settings: SettingsDependency, languages: LanguagesDependency) -> FrontendSettings:
+async def frontend_settings(
+    settings: SettingsDependency, languages: LanguagesDependency, admission: AdmissionDependency
+) -> FrontendSettings:
     """Says what a page needs to know before the first text."""
     target = languages.example()["target"]
     return FrontendSettings(
-        apiKeys=False,
+        apiKeys=admission.knows_keys,
         charLimit=settings.max_text_characters,
         filesTranslation=False,
         frontendTimeout=FRONTEND_TIMEOUT_MILLISECONDS,
-        keyRequired=False,
+        keyRequired=admission.key_required,
         language={
             "source": FrontendLanguage(code="auto", name="Auto Detect"),
             "target": FrontendLanguage(code=target, name=language_name(target)),

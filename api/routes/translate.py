@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.answers import respond
 from api.dependencies import (
@@ -12,6 +12,7 @@ from api.dependencies import (
     LanguagesDependency,
     SignatureDependency,
     TranslateRequestDependency,
+    admit_by_field,
 )
 from api.schemas import TranslateResponse, error_answers, request_bodies
 from api.streaming import streamed
@@ -22,7 +23,8 @@ router = APIRouter(tags=["translation"])
 
 @router.post(
     "/translate",
-    responses=error_answers(400, 413, 500, 503, 504),
+    dependencies=[Depends(admit_by_field)],
+    responses=error_answers(400, 403, 413, 429, 500, 503, 504),
     response_model=TranslateResponse,
     openapi_extra={"requestBody": request_bodies()},
 )

@@ -14,10 +14,10 @@ from tests.api.fakes import FakeTranslator
 
 
 @contextmanager
-def listening(translator: FakeTranslator) -> Iterator[str]:
+def listening(translator: FakeTranslator, settings: Settings | None = None) -> Iterator[str]:
     """Yields the address, without a slash at its end."""
     with socket.create_server(("127.0.0.1", 0)) as port:
-        app = create_app(Settings(), translator)
+        app = create_app(settings or Settings(), translator)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [port]})
         thread.start()

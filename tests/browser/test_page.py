@@ -3,10 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from api.keys import KeyStore
+from api.settings import Settings
 from tests.api.fakes import FakeTranslator
 from tests.api.live import listening
 from tests.api.test_markup import backwards
@@ -165,3 +168,25 @@ def test_nothing_is_wider_than_the_window(page: "Page", width: int) -> None:
     expect_answer(page, "<de>" + "x" * 300)
     box = page.locator("#form").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_a_service_with_keys_asks_for_one_and_the_browser_keeps_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    secret = KeyStore(url).create("phone")
+    with listening(FakeTranslator(), Settings(keys=url)) as address, playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+        page.fill("#text", "where is it")
+        playwright.expect(page.locator("#error")).to_contain_text("to get an API key")
+        page.fill("#key", secret)
+        page.keyboard.press("Tab")
+        expect_answer(page, "<de>where is it")
+        page.reload()
+        playwright.expect(page.locator("#key")).to_have_value(secret)
+        browser.close()
+
+
+def test_a_service_without_keys_asks_for_none(page: "Page") -> None:
+    playwright.expect(page.locator("#source option").first).to_be_attached()
+    playwright.expect(page.locator("#key-field")).to_be_hidden()

@@ -19,7 +19,7 @@ from carousel.failures import sentence_for
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError, LanguageError
 
-COMMANDS = ["translate", "serve", "models", "train", "evaluate", "align", "calibrate", "export"]
+COMMANDS = ["translate", "serve", "models", "train", "evaluate", "align", "calibrate", "export", "keys"]
 
 
 class MirrorTranslation:
