@@ -18,7 +18,8 @@ from api.cors import CorsMiddleware
 from api.detection import LanguageDetector
 from api.errors import install_error_handlers
 from api.languages import Languages
-from api.metrics import Metrics, MetricsMiddleware
+from api.metrics import Metrics
+from api.observation import Observation
 from api.routes import router
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
@@ -67,10 +68,10 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Retry-After"],
+        expose_headers=["Retry-After", "X-Request-ID"],
         max_age=PREFLIGHT_SECONDS,
     )
-    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    app.add_middleware(Observation, metrics=app.state.metrics, log=settings.access_log)
     return app
 
 

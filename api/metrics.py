@@ -3,13 +3,8 @@
 Each application has a registry of its own, so that two in one process, or in one test, do not count together.
 """
 
-import time
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UNMATCHED = "unmatched"  # one name for every path that is not served: a scanner must not fill the registry
-METHODS = frozenset(["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"])
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 SENTENCES = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -51,38 +46,3 @@ class Metrics:
     def page(self) -> bytes:
         """Returns all of them in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-class MetricsMiddleware:
-    """Times every HTTP request.
-
-    Args:
-        app: What answers.
-        metrics: Where it is counted.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        """Wraps `app`."""
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers as `app` does, and counts."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status, started = 500, time.perf_counter()
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        with self._metrics.in_progress.track_inprogress():
-            try:
-                await self._app(scope, receive, send_and_note)
-            finally:
-                # The route is known only once the request has been through the router.
-                route = getattr(scope.get("route"), "path", UNMATCHED)
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                self._metrics.requests.labels(method, route, str(status)).observe(time.perf_counter() - started)

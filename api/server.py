@@ -1,7 +1,6 @@
 """Runs an application with uvicorn, and says where it answers. What SIGTERM means is settled in `api.app.serve`."""
 
 import contextlib
-import copy
 import json
 import logging
 import os
@@ -9,7 +8,6 @@ import socket
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.config import LOGGING_CONFIG
 
 from api.languages import Languages
 from api.settings import Settings
@@ -30,9 +28,9 @@ def run(app: FastAPI, settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        log_config=_log_config(settings.log_level),
+        log_config=_log_config(settings.log_level, settings.log_format),
         log_level=settings.log_level,
-        access_log=settings.access_log,
+        access_log=False,  # uvicorn's shows query strings, in which there may be a text; api.observation has ours
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     with contextlib.suppress(KeyboardInterrupt):
@@ -100,10 +98,30 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _log_config(level: str) -> dict[str, object]:
-    """Returns uvicorn's logging with this package's loggers beside uvicorn's own, all on stderr."""
-    config: dict[str, object] = copy.deepcopy(LOGGING_CONFIG)
-    loggers = config["loggers"]
-    if isinstance(loggers, dict):
-        loggers["api"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    return config
+def _log_config(level: str, form: str) -> dict[str, object]:
+    """Returns a logging configuration: uvicorn's loggers and this package's on stderr, as text or as JSON."""
+    formatters: dict[str, dict[str, object]] = {
+        "text": {"()": "uvicorn.logging.DefaultFormatter", "fmt": "%(levelprefix)s %(message)s%(request)s"},
+        "json": {"()": _json_lines},
+    }
+    ours = {"handlers": ["stderr"], "level": level.upper(), "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": "api.observation.RequestIdFilter"}},
+        "formatters": {form: formatters[form]},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form, "filters": ["request"]}},
+        "loggers": {"uvicorn": ours, "api": ours},
+    }
+
+
+def _json_lines() -> logging.Formatter:
+    from pythonjsonlogger.core import RESERVED_ATTRS
+    from pythonjsonlogger.json import JsonFormatter
+
+    return JsonFormatter(
+        "%(levelname)s %(name)s %(message)s %(request_id)s",
+        rename_fields={"levelname": "level", "name": "logger"},
+        reserved_attrs=[*RESERVED_ATTRS, "request", "color_message"],
+        timestamp="time",
+    )

@@ -83,7 +83,12 @@ class Settings(BaseSettings):
         description="Web pages that may call the service, by comma; * is all, none is no other.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
-    access_log: bool = Field(default=False, description="Log a line a request, its query string included.")
+    access_log: bool = Field(
+        default=False, description="Log a line a request: method, route, status, time, id; no text."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="A line for a person, or a JSON object a line."
+    )
 
     @field_validator("cors_origins", mode="before")
     @classmethod
