@@ -44,7 +44,9 @@ ENV PATH=/opt/carousel/bin:$PATH \
     CAROUSEL_SHUTDOWN_SECONDS=8
 # docker stop kills after 10 seconds: by then what is in flight is answered or cancelled.
 # A number, so that an orchestrator can see that it is not root; nothing is written outside /tmp.
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin carousel
+# A volume at /var/lib/carousel, where keys may be kept, belongs to it too.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin carousel \
+ && install -d -o 10001 -g 10001 /var/lib/carousel
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
