@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions, ModelConfig
@@ -183,13 +183,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     path = readable(path)
     manifest = read_manifest(path)
-    for name, wanted in ((WEIGHTS, manifest.weights_sha256), (TOKENIZER, manifest.tokenizer_sha256)):
-        _verify(path / name, wanted)
-    tokenizer = Tokenizer.from_file(path / TOKENIZER)
+    # Read once: what was verified is what is used, and what happens to the files afterwards reaches nobody. Weights
+    # that were mapped from a file would take the process down with it when somebody cuts the file short.
+    weights = _verified(path / WEIGHTS, manifest.weights_sha256)
+    tokenizer = Tokenizer.from_bytes(_verified(path / TOKENIZER, manifest.tokenizer_sha256))
     try:
         with torch.device("meta"):  # sizes only: the weights are about to come
             model = TranslationModel.from_config(manifest.model)
-        model.load_state_dict(unpack_weights(load_file(path / WEIGHTS)), assign=True)
+        model.load_state_dict(unpack_weights(load(weights)), assign=True)
     except (RuntimeError, KeyError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
@@ -223,18 +224,24 @@ def _manifest(table: dict[str, Any]) -> Manifest:
     return Manifest(**values)
 
 
-def _verify(path: Path, wanted: str) -> None:
+def _verified(path: Path, wanted: str) -> bytes:
+    """Reads a file whose SHA-256 the manifest names.
+
+    Raises:
+        CheckpointError: It is missing, unreadable, or another one.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path.parent} holds no {path.name}; copy the checkpoint again, whole.")
     try:
-        found = _hash(path)
+        content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}); see who may read it, or copy it again.") from None
-    if found != wanted:
+    if hashlib.sha256(content).hexdigest() != wanted:
         raise CheckpointError(
             f"{path} is not the file the manifest describes: it was cut short or altered (its SHA-256 is not "
             f"{wanted[:12]}...); copy the checkpoint again."
         )
+    return content
 
 
 def _hash(path: Path) -> str:

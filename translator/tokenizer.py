@@ -10,7 +10,6 @@ Source: Kudo & Richardson 2018, "SentencePiece", section 3.1 (lossless tokenisat
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from sentencepiece import SentencePieceProcessor
@@ -51,7 +50,7 @@ class Tokenizer:
     eos_id: ClassVar[int] = 3
 
     def __init__(self, processor: SentencePieceProcessor) -> None:
-        """Wrap a loaded model; `from_file` and `from_bytes` are the usual ways in.
+        """Wrap a loaded model; `from_bytes` is the usual way in.
 
         Raises:
             CheckpointError: The model has other special ids, or normalises text by itself.
@@ -67,21 +66,6 @@ class Tokenizer:
             self._surfaces[index] = ""
         matches = ((index, _LANGUAGE_TOKEN_PATTERN.fullmatch(pieces[index])) for index in controls)
         self._language_ids = {match.group(1): index for index, match in matches if match}
-
-    @classmethod
-    def from_file(cls, path: Path) -> "Tokenizer":
-        """Load a `tokenizer.model`.
-
-        Raises:
-            CheckpointError: The file cannot be read or is not such a model.
-        """
-        try:
-            model = Path(path).read_bytes()
-        except OSError as error:
-            raise CheckpointError(
-                f"The tokenizer {path} cannot be read ({error.strerror}); give the path of a tokenizer.model."
-            ) from error
-        return cls.from_bytes(model)
 
     @classmethod
     def from_bytes(cls, model: bytes) -> "Tokenizer":

@@ -6,6 +6,7 @@ It proves what no test inside one process can: the start, the answers over a soc
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import httpx
 import pytest
 import torch
 
+from api.keys import KeyStore
 from training.tokenizer import learn_tokenizer
 from translator.catalogue import pretrained_models
 from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
@@ -272,6 +274,54 @@ class TestInFlight:
             _read_until(process, "loading")
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) == 0
+
+
+@needs_model
+def test_a_model_that_is_altered_while_it_serves_changes_nothing_until_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(next(iter(pretrained_models().values())), folder)
+    with running("-m", "carousel", "serve", "--model", str(folder)) as server:
+        before = server.client.post("/translate", json=STATION).json()
+        for file in folder.iterdir():
+            with file.open("r+b") as stream:
+                stream.truncate(100)
+        assert server.client.post("/translate", json=STATION).json() == before
+        shutil.rmtree(folder)
+        assert server.client.post("/translate", json={**STATION, "q": "Good morning!"}).status_code == 200
+        assert server.stop() == 0
+
+
+@needs_model
+def test_a_killed_server_leaves_its_keys_whole(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    key = KeyStore(url).create("phone")
+    for _ in range(2):
+        with running("-m", "carousel", "serve", CAROUSEL_KEYS=url) as server:
+            answer = server.client.post("/translate", json={**STATION, "api_key": key})
+            assert answer.status_code == 200
+            server.process.kill()
+            server.process.wait(10)
+            with pytest.raises(httpx.TransportError):
+                server.client.post("/translate", json=STATION)
+
+
+def test_on_a_full_disk_a_key_is_refused_in_a_sentence_and_those_there_are_stay(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    key = KeyStore(url).create("phone")
+    full = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"  # no file may grow: to SQLite a full disk
+        "from carousel.__main__ import main; sys.argv = ['carousel', 'keys', 'create', 'laptop']; main()"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", full],
+        cwd=ROOT, env={**os.environ, "CAROUSEL_KEYS": url}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 2, made.stderr
+    assert made.stdout == ""
+    assert re.fullmatch(r"carousel: The database of keys at \S+ cannot be used: .*\n", made.stderr)
+    assert KeyStore(url).find(key) is not None
+    assert [each.name for each in KeyStore(url).list()] == ["phone"]
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:

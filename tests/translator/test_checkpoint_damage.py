@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.tokenizer import learn_tokenizer
-from translator.checkpoint import Checkpoint, _hash, load_checkpoint
+from translator.checkpoint import Checkpoint, _hash, load_checkpoint, save_checkpoint
 from translator.errors import CheckpointError
-from translator.weights import SCALE
+from translator.inference import Translator
+from translator.weights import SCALE, StoredType
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -100,7 +102,7 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("hashlib.file_digest", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read \(.*Permission denied\)"):
         load_checkpoint(folder)
 
@@ -178,3 +180,18 @@ def test_a_tokenizer_of_another_size_is_refused(folder: Path, checkpoint: Checkp
 def test_an_unknown_entry_of_the_manifest_is_no_reason_to_refuse(folder: Path) -> None:
     edit(folder, remark="written by a later version of the same format")
     assert load_checkpoint(folder).manifest.name == "tiny"
+
+
+@pytest.mark.parametrize("stored_type", ["float32", "int8"])
+def test_what_happens_to_the_files_after_they_were_read_reaches_nobody(
+    checkpoint: Checkpoint, tmp_path: Path, stored_type: StoredType
+) -> None:
+    folder = tmp_path / "model"
+    stored = checkpoint._replace(manifest=replace(checkpoint.manifest, stored_type=stored_type))
+    save_checkpoint(folder, stored, card="")
+    translator = Translator(load_checkpoint(folder))
+    untouched = Translator(load_checkpoint(folder)).translate(["why? the dog."], source="en", target="de")
+    for name in (WEIGHTS, TOKENIZER, MANIFEST):
+        with (folder / name).open("r+b") as stream:
+            stream.truncate(10)
+    assert translator.translate(["why? the dog."], source="en", target="de") == untouched

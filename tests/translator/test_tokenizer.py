@@ -1,7 +1,6 @@
 """Ids and text: what goes in comes out, spans fit, and foreign models are refused."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,17 +121,10 @@ def test_languages_have_distinct_ids_after_the_special_ones(tokenizer: Tokenizer
         tokenizer.language_id("fr")
 
 
-def test_a_file_and_bytes_give_the_same_tokenizer(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    path = tmp_path / "tokenizer.model"
-    path.write_bytes(tokenizer.to_bytes())
-    again = Tokenizer.from_file(path)
+def test_its_bytes_make_the_same_tokenizer(tokenizer: Tokenizer) -> None:
+    again = Tokenizer.from_bytes(tokenizer.to_bytes())
     assert again.to_bytes() == tokenizer.to_bytes()
     assert again.vocab_size == tokenizer.vocab_size == 60
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere\.model cannot be read"):
-        Tokenizer.from_file(tmp_path / "nowhere.model")
 
 
 @pytest.mark.parametrize(
