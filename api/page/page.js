@@ -1,11 +1,14 @@
 // The page where a person translates. It talks to this server alone, by addresses relative to the page.
 
+import { remember, showHistory } from "./history.js";
+import { drawMap } from "./map.js";
 import { growTranslation, showTranslation, step, unlight } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const [form, source, target, swap, text, answer, pane, others, clear, copy, status, error, count] = [
   "form", "source", "target", "swap", "text", "answer", "answer-pane", "others", "clear", "copy", "status", "error", "count",
 ].map(element);
+const [map, mapTable, mapToggle] = [element("map"), element("map-table"), element("map-toggle")];
 const [key, keyField] = [element("key"), element("key-field")];
 
 const AUTO = "auto";
@@ -16,6 +19,7 @@ const SHOWN_WHOLE = 5000; // characters; words and alternatives of more are noth
 let languages = [];
 let heard = null; // the language that the last answer was made from, when the server found it out
 let running = null; // the AbortController of the request under way
+let mapWanted = false;
 let growing = false; // whether what is shown is the beginning of the answer to come
 let typing = 0; // the timer of the pause
 let picked = false; // whether a person chose the target
@@ -89,6 +93,9 @@ function hear(language) {
 
 function show(asked, translation, body = {}) {
   showTranslation(asked, translation, body.alignment ?? [], body.scores?.sentences ?? []);
+  mapToggle.disabled = !drawMap(mapTable, asked, translation, body.alignment ?? []);
+  openMap(mapWanted);
+  answer.classList.remove("growing");
   answer.lang = target.value;
   copy.disabled = translation === "";
   copy.textContent = "Copy";
@@ -97,10 +104,27 @@ function show(asked, translation, body = {}) {
   others.hidden = others.children.length === 0;
 }
 
+/** Shows the map of words, or takes it away; what was wanted once is wanted of the next answer too. */
+function openMap(wanted) {
+  mapWanted = wanted;
+  map.hidden = !wanted || mapToggle.disabled;
+  mapToggle.setAttribute("aria-expanded", String(!map.hidden));
+}
+
+/** Puts an earlier text back. */
+function recall({ text: earlier, from, to }) {
+  choose(from, to);
+  text.value = earlier;
+  measure();
+  translate();
+  text.focus();
+}
+
 /** Takes one more piece of the translation under way. */
 function grow(piece) {
   growTranslation(piece, !growing);
   growing = true;
+  answer.classList.add("growing");
   others.hidden = true;
   answer.lang = target.value;
 }
@@ -112,6 +136,8 @@ function other(translation) {
   button.addEventListener("click", () => {
     const replaced = answer.textContent;
     showTranslation(text.value, translation, [], []);
+    mapToggle.disabled = !drawMap(mapTable, "", "", []);
+    openMap(mapWanted);
     copy.textContent = "Copy";
     item.replaceWith(other(replaced));
     answer.focus();
@@ -162,6 +188,8 @@ async function translate() {
       return;
     }
     show(asked, body.translatedText, body);
+    remember({ text: asked, translation: body.translatedText, from: heard ?? source.value, to: target.value });
+    showHistory(recall);
     busy(false);
     status.textContent = heard === null ? "" : `From ${nameOf(heard)}`;
   } catch (reason) {
@@ -238,6 +266,7 @@ clear.addEventListener("click", () => {
   text.focus();
 });
 copy.addEventListener("click", copyAnswer);
+mapToggle.addEventListener("click", () => openMap(map.hidden));
 
 key.addEventListener("change", () => {
   try {
@@ -259,6 +288,7 @@ try {
   keyField.hidden = !settings.apiKeys;
   if (settings.apiKeys) key.value = remembered() ?? "";
   languages = await ask("languages", { headers: { "Accept-Language": "en" } }); // as the page is
+  showHistory(recall);
   choose(AUTO, navigator.languages.map((tag) => tag.split("-")[0]).find((code) => languages.some((one) => one.code === code)) ?? "en");
   measure();
   if (text.value) translate(); // the browser kept it over a reload

@@ -1,5 +1,6 @@
 """The page in a real browser: what a person types, sees and hears. Needs Chromium and playwright: `make browser`."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,6 +169,43 @@ def test_nothing_is_wider_than_the_window(page: "Page", width: int) -> None:
     expect_answer(page, "<de>" + "x" * 300)
     box = page.locator("#form").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_the_map_shows_which_words_belong_together(page: "Page") -> None:
+    toggle = page.locator("#map-toggle")
+    playwright.expect(toggle).to_be_disabled()
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    toggle.click()
+    playwright.expect(page.locator("#map th[scope=col]")).to_have_text(TEXT.split())
+    playwright.expect(page.locator("#map th[scope=row]")).to_have_text(["now", "😀", "station", "the", "is", "where"])
+    playwright.expect(page.locator("#map td span")).to_have_count(6)
+    playwright.expect(page.locator("#map tr").nth(3).locator("td").nth(3)).to_have_attribute(
+        "title", re.compile("^station ← station, ")
+    )
+    playwright.expect(toggle).to_have_attribute("aria-expanded", "true")
+    page.fill("#text", "")
+    playwright.expect(page.locator("#map")).to_be_hidden()
+
+
+def test_what_was_translated_is_remembered_here_and_can_be_forgotten(page: "Page") -> None:
+    playwright.expect(page.locator("#history")).to_be_hidden()
+    answers = {"where is": "<de>where is", "where is it": "<de>where is it", TEXT: "now 😀 station the is where"}
+    for typed, answered in answers.items():
+        page.fill("#text", typed)
+        expect_answer(page, answered)
+        playwright.expect(page.locator("#past li").first).to_contain_text(answered)
+    page.locator("#history summary").click()
+    past = page.locator("#past li")
+    playwright.expect(past).to_have_count(2)  # what was still being typed gave way
+    playwright.expect(past.first).to_contain_text("now 😀 station the is where")
+    past.nth(1).locator("button").click()
+    playwright.expect(page.locator("#text")).to_have_value("where is it")
+    page.reload()
+    playwright.expect(page.locator("#past li")).to_have_count(2)
+    page.locator("#history summary").click()
+    page.locator("#forget").click()
+    playwright.expect(page.locator("#history")).to_be_hidden()
 
 
 def test_a_service_with_keys_asks_for_one_and_the_browser_keeps_it(tmp_path: Path) -> None:
