@@ -1,4 +1,6 @@
-"""Pictures of the page as people see it: a translation, and a word with the one it came from, light and dark.
+"""Pictures of the page as people see it: a translation, a word with the one it came from, the map of all words.
+
+In light and dark, for a desk and for a phone.
 
     carousel serve --port 8123 &
     python benchmarks/page_pictures.py http://127.0.0.1:8123/ --output docs
@@ -15,7 +17,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 TEXT = "My daughter is ill and has to stay at home today."
 WORD = "krank"
-SIZES = {"desktop": (1100, 560), "phone": (390, 780)}
+SIZES = {"desktop": (1100, 1010), "phone": (390, 1180)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -43,6 +45,7 @@ def _draw(browser: Browser, address: str, size: str, scheme: Literal["light", "d
     page.fill("#text", TEXT)
     word = page.locator(".word", has_text=WORD)
     expect(word).to_be_visible()
+    page.locator("#map-toggle").click()
     word.hover()
     page.wait_for_timeout(300)  # until the colour is all there
     page.screenshot(path=path)

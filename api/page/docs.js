@@ -66,7 +66,9 @@ function operation(path, method, { summary, description: words, requestBody, res
     made.push(make("h3", `${status} · ${answer.description}`));
     if (schema) made.push(status < 300 ? fields(resolve(schema)) : make("p", "`{\"error\": \"…\"}`"));
   }
-  made.push(make("h3", "Try"), make("pre", code(command(path, method, requestBody?.content).join("\n\n"))));
+  const example = make("pre", code(command(path, method, requestBody?.content).join("\n\n")));
+  example.tabIndex = 0; // it scrolls sideways, also by keyboard
+  made.push(make("h3", "Try"), example);
   return made;
 }
 

@@ -5,10 +5,10 @@ const WIDEST = 40; // words of either side, past which nobody can read the table
 /** Draws the map of a translation into `table`; says whether there was one to draw. */
 export function drawMap(table, asked, translation, links) {
   const [from, to] = [[...asked], [...translation]];
-  const columns = spans(links, "sourceStart", "sourceEnd");
-  const rows = spans(links, "targetStart", "targetEnd");
+  const columns = words(from, links.map(({ sourceStart, sourceEnd }) => [sourceStart, sourceEnd]));
+  const rows = words(to, links.map(({ targetStart, targetEnd }) => [targetStart, targetEnd]));
   table.replaceChildren();
-  if (rows.length === 0 || Math.max(rows.length, columns.length) > WIDEST) return false;
+  if (links.length === 0 || Math.max(rows.length, columns.length) > WIDEST) return false;
   const weights = new Map(links.map((link) => [`${link.sourceStart} ${link.targetStart}`, link.weight]));
   table.append(line(cell("td"), ...columns.map(([start, end]) => cell("th", from.slice(start, end).join(""), "col"))));
   for (const [start, end] of rows) {
@@ -28,9 +28,22 @@ export function drawMap(table, asked, translation, links) {
   return true;
 }
 
-/** The words that links lead from or to, each once, in the order of the text. */
-function spans(links, start, end) {
-  return [...new Map(links.map((link) => [link[start], link[end]]))].sort(([one], [other]) => one - other);
+/** The words of a text as [start, end]: those that links name, and between them what white space divides. */
+function words(characters, linked) {
+  const known = [...new Map(linked)].sort(([one], [other]) => one - other);
+  const found = [];
+  let reached = 0;
+  for (const [start, end] of [...known, [characters.length, characters.length]]) {
+    for (let place = reached; place < start; place++) {
+      if (characters[place].trim() === "") continue;
+      const first = place;
+      while (place < start && characters[place].trim() !== "") place++;
+      found.push([first, place]);
+    }
+    if (end > start) found.push([start, end]);
+    reached = end;
+  }
+  return found;
 }
 
 function line(...cells) {

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -186,6 +186,35 @@ def test_the_map_shows_which_words_belong_together(page: "Page") -> None:
     playwright.expect(toggle).to_have_attribute("aria-expanded", "true")
     page.fill("#text", "")
     playwright.expect(page.locator("#map")).to_be_hidden()
+
+
+def test_the_map_leaves_no_word_out(page: "Page", translator: FakeTranslator) -> None:
+    known = backwards("one two three")
+    translator.answers["one two three"] = replace(known, alignment=known.alignment[:1])
+    page.fill("#text", "one two three")
+    expect_answer(page, "three two one")
+    page.locator("#map-toggle").click()
+    playwright.expect(page.locator("#map th[scope=col]")).to_have_text(["one", "two", "three"])
+    playwright.expect(page.locator("#map th[scope=row]")).to_have_text(["three", "two", "one"])
+    playwright.expect(page.locator("#map td span")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: "Page", scheme: Literal["light", "dark"]) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make browser")
+    page.emulate_media(color_scheme=scheme)
+    page.fill("#text", "a doubtful one")
+    playwright.expect(page.locator(".word.unsure")).to_have_count(3)
+    page.fill("#text", TEXT)
+    expect_answer(page, "now 😀 station the is where")
+    page.locator("#map-toggle").click()
+    page.locator("#history summary").click()
+    for address in (None, "docs"):
+        if address:
+            page.goto(page.url + address)
+            page.locator("h2").first.wait_for()
+        found = axe.Axe().run(page).response["violations"]
+        assert [each for each in found if each["impact"] in ("serious", "critical")] == []
 
 
 def test_what_was_translated_is_remembered_here_and_can_be_forgotten(page: "Page") -> None:
