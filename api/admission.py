@@ -3,19 +3,22 @@
 import asyncio
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import limits
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
-from limits.errors import ConfigurationError
+from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
-from api.errors import InvalidKeyError, MissingKeyError, SlowDownError, UnreachableKeysError
+from api.errors import InvalidKeyError, MissingKeyError, SlowDownError, UnreachableError
 from translator.errors import ConfigError
 
 if TYPE_CHECKING:  # beside SQLAlchemy, which only a service with keys needs
     from api.keys import ApiKey, KeyStore
+
+KEYS_SECONDS = 5  # that a database has to say whose a key is
 
 
 class Admission:
@@ -41,13 +44,18 @@ class Admission:
     ) -> None:
         """Opens nothing yet."""
         self._keys, self._required = keys, required
+        # Threads of their own: a database that does not answer must not take those that make everybody's answers.
+        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="keys")
         try:
             self._limit = limits.parse(limit) if limit else None
-            counted: Storage = storage_from_string(f"async+{storage}")  # type: ignore[assignment]
-        except (ValueError, ConfigurationError) as error:
+        except ValueError:
+            raise ConfigError(f"The rate limit {limit!r} cannot be understood; write it as 60/minute.") from None
+        try:
+            counted: Storage = storage_from_string(f"async+{storage}", wrap_exceptions=True)  # type: ignore[assignment]
+        except (ValueError, ConfigurationError):
+            kind = storage.partition(":")[0]  # no more of it: there may be a password behind
             raise ConfigError(
-                f"The rate limit cannot be kept: {error}. Write it as 60/minute, and its storage as memory:// or "
-                "redis://host:6379, which needs the package coredis."
+                f"Requests cannot be counted in {kind!r}; give memory://, or redis://host:6379 and the package coredis."
             ) from None
         self._limiter = MovingWindowRateLimiter(counted)
 
@@ -67,7 +75,7 @@ class Admission:
         Raises:
             InvalidKeyError: It is none of ours.
             MissingKeyError: There is none, and it takes one.
-            UnreachableKeysError: The keys cannot be read at the moment.
+            UnreachableError: The keys, or the counters, do not answer.
         """
         if self._keys is None:
             return None
@@ -75,10 +83,12 @@ class Admission:
             if self._required:
                 raise MissingKeyError
             return None
+        looking = asyncio.get_running_loop().run_in_executor(self._readers, self._keys.find, key)
         try:
-            found = await asyncio.to_thread(self._keys.find, key)
-        except ConfigError as error:
-            raise UnreachableKeysError from error
+            async with asyncio.timeout(KEYS_SECONDS):
+                found = await looking
+        except (ConfigError, TimeoutError) as error:
+            raise UnreachableError("Keys cannot be checked at the moment; try again later") from error
         if found is None:
             raise InvalidKeyError
         return found
@@ -93,7 +103,7 @@ class Admission:
         Raises:
             InvalidKeyError: The key is none of ours.
             MissingKeyError: There is none, and it takes one.
-            UnreachableKeysError: The keys cannot be read at the moment.
+            UnreachableError: The keys, or the counters, do not answer.
             SlowDownError: It is one too many.
         """
         known = await self.identify(key)
@@ -103,6 +113,10 @@ class Admission:
         if limit is None:
             return
         who = ("key", known.name) if known is not None else ("address", address)
-        if not await self._limiter.hit(limit, *who):
-            free_again = (await self._limiter.get_window_stats(limit, *who)).reset_time
+        try:
+            taken = await self._limiter.hit(limit, *who)
+            free_again = (await self._limiter.get_window_stats(limit, *who)).reset_time if not taken else 0
+        except StorageError as error:
+            raise UnreachableError("Requests cannot be counted at the moment; try again later") from error
+        if not taken:
             raise SlowDownError(str(limit), retry_after_seconds=max(1, math.ceil(free_again - time.time())))

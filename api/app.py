@@ -16,7 +16,7 @@ from api.answers import sign
 from api.batching import Batcher
 from api.cors import CorsMiddleware
 from api.detection import LanguageDetector
-from api.errors import install_error_handlers
+from api.errors import LastResort, install_error_handlers
 from api.languages import Languages
 from api.metrics import Metrics
 from api.observation import Observation
@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
     app.state.admission = open_admission(settings)
     app.include_router(router)
     install_error_handlers(app)
+    app.add_middleware(LastResort)
     app.add_middleware(
         CorsMiddleware,
         allow_origins=settings.cors_origins,

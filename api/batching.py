@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 LONGEST_RETRY_AFTER_SECONDS = 60
 
 T = TypeVar("T")
-Question = tuple[tuple[str, ...], tuple[str, ...], str, int]
+SameWork = tuple[tuple[str, ...], tuple[str, ...], str, int]
 """Texts, their languages, the language wanted, alternatives: equal ones have equal answers."""
 
 
@@ -67,7 +67,7 @@ class Batcher:
         self._worker = Worker(
             translator, options=options or translator.manifest.decoding, batch_size=batch_size, metrics=self._metrics
         )
-        self._shared: dict[Question, Job] = {}
+        self._shared: dict[SameWork, Job] = {}
         self._fresh: list[Job] = []
         self._jobs: set[Job] = set()
         self._translated_characters = 0
@@ -124,8 +124,8 @@ class Batcher:
             One translation a text, in order.
 
         Raises:
-            BusyError: There is too much in flight, or the deadline passed before the translator came to it.
-            DeadlineError: The deadline passed while it was translated.
+            BusyError: There is too much in flight.
+            DeadlineError: The deadline passed.
             Exception: What the translator raised for these texts.
         """
         question = (tuple(texts), tuple(sources), target, alternatives)
@@ -141,9 +141,7 @@ class Batcher:
             if job.abandoned and self._shared.get(question) is job:
                 del self._shared[question]
 
-    def stream(
-        self, text: str, *, source: str, target: str, alternatives: int = 0
-    ) -> "AsyncGenerator[Partial | Translation]":
+    def stream(self, text: str, *, source: str, target: str, alternatives: int = 0) -> "TextStream":
         """Translates one text, and tells what is certain of it while it is searched.
 
         Returns:
@@ -158,7 +156,7 @@ class Batcher:
         reader = _Reader(job)
         job.listener = lambda partial: loop.call_soon_threadsafe(reader.hear, partial)
         self._admit(job)
-        return self._read_along(job, reader)
+        return TextStream(self._read_along(job, reader), lambda: self._abandon(job))
 
     async def _read_along(self, job: Job, reader: "_Reader") -> "AsyncGenerator[Partial | Translation]":
         deadline, told = time.monotonic() + self._deadline_seconds, reader.partial
@@ -179,15 +177,19 @@ class Batcher:
             yield
         finally:
             job.waiting -= 1
-            if not job.waiting and job.answer.cancel():
-                self._news.set()
+            if not job.waiting:
+                self._abandon(job)
+
+    def _abandon(self, job: Job) -> None:
+        if job.answer.cancel():
+            self._news.set()
 
     async def _in_time(self, job: Job, awaited: Awaitable[T], seconds: float) -> T:
         try:
             async with asyncio.timeout(seconds) as deadline:
                 return await awaited
         except TimeoutError as error:
-            raise (self._too_late(job) if deadline.expired() else error) from None
+            raise (self._too_late() if deadline.expired() else error) from None
 
     def _admit(self, job: Job) -> None:
         if not self.running:
@@ -207,12 +209,12 @@ class Batcher:
         self._fresh.append(job)
         self._news.set()
 
-    def _too_late(self, job: Job) -> Exception:
+    def _too_late(self) -> DeadlineError:
         limit = f"{self._deadline_seconds:g} seconds"
-        if not job.begun:
-            message = f"The request was still waiting for its turn after {limit}; try again later"
-            return BusyError(message, retry_after_seconds=self._retry_after_seconds())
-        return DeadlineError(f"The translation took longer than the {limit} a request may take; send less text at once")
+        return DeadlineError(
+            f"The translation took longer than the {limit} a request may take; send less text at once, or try again "
+            "later"
+        )
 
     def _retry_after_seconds(self) -> int:
         seconds = math.ceil(self.characters_in_flight / self._pace.characters_per_second)
@@ -225,8 +227,6 @@ class Batcher:
             fresh = [job for job in self._fresh if not job.abandoned]
             self._fresh.clear()
             if fresh or self._worker.busy:
-                for job in fresh:
-                    job.begun = True
                 started = time.perf_counter()
                 ended = await loop.run_in_executor(self._thread, self._worker.turn, fresh, self._news.is_set)
                 self._seconds_at_work += time.perf_counter() - started
@@ -250,6 +250,30 @@ class Batcher:
             self._seconds_at_work = 0.0
 
 
+class TextStream:
+    """What a reader gets: the generator, and an end also for one who leaves before the first word.
+
+    A generator that was never begun runs none of its own end.
+    """
+
+    def __init__(self, told: "AsyncGenerator[Partial | Translation]", abandon: Callable[[], None]) -> None:
+        """Reads nothing yet."""
+        self._generator, self._abandon = told, abandon
+
+    def __aiter__(self) -> "TextStream":
+        """Returns itself."""
+        return self
+
+    async def __anext__(self) -> "Partial | Translation":
+        """Waits for the next word."""
+        return await anext(self._generator)
+
+    async def aclose(self) -> None:
+        """Leaves; the text leaves the search."""
+        await self._generator.aclose()
+        self._abandon()
+
+
 class _Reader:
     """Somebody who reads along: the last word from the worker, and whether there is one, or an end, since."""
 
@@ -259,9 +283,13 @@ class _Reader:
         job.answer.add_done_callback(lambda _: self.news.set())
 
     def hear(self, partial: Partial) -> None:
-        """Takes what is certain; a slow reader misses what is between, which the next word holds too."""
-        self.partial = partial
-        self.news.set()
+        """Takes what is certain, if it is more; a slow reader misses what is between, which the next word holds too.
+
+        It is less where the search had to begin anew because a neighbour broke it.
+        """
+        if (len(partial.text), partial.done) >= (len(self.partial.text), self.partial.done):
+            self.partial = partial
+            self.news.set()
 
 
 def _report_failure(feeder: asyncio.Task[None]) -> None:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from translator.errors import CarouselError, InputError, LanguageError
 
@@ -43,7 +44,7 @@ class BusyError(Exception):
 
 
 class DeadlineError(Exception):
-    """The translation was begun and did not end in time."""
+    """The translation did not end in time."""
 
 
 class InvalidKeyError(Exception):
@@ -62,8 +63,8 @@ class MissingKeyError(Exception):
         super().__init__("Please contact the server operator to get an API key")
 
 
-class UnreachableKeysError(Exception):
-    """The database of keys cannot be read at the moment; the cause is chained."""
+class UnreachableError(Exception):
+    """What keeps keys, or counts requests, does not answer at the moment; the cause is chained."""
 
 
 class SlowDownError(Exception):
@@ -101,7 +102,7 @@ def install_error_handlers(app: FastAPI) -> None:
         BusyError: _busy,
         InvalidKeyError: _forbidden,
         MissingKeyError: _key_needed,
-        UnreachableKeysError: _keys_unreachable,
+        UnreachableError: _unreachable,
         SlowDownError: _slow_down,
         DeadlineError: _deadline,
         HTTPException: _http,
@@ -139,10 +140,9 @@ async def _key_needed(request: Request, error: Exception) -> Response:
     return error_response(403 if _is_deepl(request) else 400, str(error), request=request)
 
 
-async def _keys_unreachable(request: Request, error: Exception) -> Response:
+async def _unreachable(request: Request, error: Exception) -> Response:
     logger.error("%s", error.__cause__ or error)
-    message = "Keys cannot be checked at the moment; try again later"
-    return error_response(503, message, headers={"Retry-After": "5"}, request=request)
+    return error_response(503, str(error), headers={"Retry-After": "5"}, request=request)
 
 
 async def _slow_down(request: Request, error: Exception) -> Response:
@@ -151,7 +151,7 @@ async def _slow_down(request: Request, error: Exception) -> Response:
 
 
 async def _deadline(request: Request, error: Exception) -> Response:
-    return error_response(504, str(error), request=request)
+    return error_response(504, str(error), headers={"Retry-After": "5"}, request=request)
 
 
 async def _nobody_there(request: Request, error: Exception) -> Response:
@@ -170,6 +170,33 @@ async def _http(request: Request, error: Exception) -> Response:
     }
     message = sentences.get(error.status_code, error.detail)
     return error_response(error.status_code, message, headers=error.headers, request=request)
+
+
+class LastResort:
+    """Answers what no handler knew, inside of the middleware that notes requests and opens them to other pages.
+
+    Starlette's own last handler lies outside of all: its answers have no id and can be read by no page.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wraps `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as `app` does; what it raises before an answer has begun is a 500."""
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await (await _unforeseen(Request(scope), error))(scope, receive, send)
 
 
 def tell_apart(error: Exception, request: Request) -> str:

@@ -36,7 +36,6 @@ class Job:
         alternatives: Further translations wanted of each text.
         listener: Told, in the worker's thread, what is certain of the first text whenever that is more; None if nobody
             reads along.
-        begun: Whether the translator has it.
         waiting: Callers that await the answer.
     """
 
@@ -46,7 +45,6 @@ class Job:
     answer: "asyncio.Future[Sequence[Translation]]"
     alternatives: int = 0
     listener: Callable[[Partial], object] | None = None
-    begun: bool = False
     waiting: int = 0
 
     @cached_property

@@ -60,7 +60,7 @@ class KeyStore:
             waiting = {"timeout": LOCK_SECONDS} if address.get_backend_name() == "sqlite" else {}
             self._engine = create_engine(address, connect_args=waiting, pool_pre_ping=True)
             self._shown = address.render_as_string(hide_password=True)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             raise ConfigError(
                 f"The database of keys cannot be opened: {_sentence(error)} Give it as sqlite:///keys.db, or as "
                 "postgresql+psycopg://user:password@host/name with that driver installed."

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         description="Characters that may be in flight; past it a request is a 503 with Retry-After.",
     )
     deadline_seconds: float = Field(
-        default=120, gt=0, description="Time a request may take, waiting included; then it is a 503 or a 504."
+        default=120, gt=0, description="Time a request may take, waiting included; then it is a 504."
     )
     batch_size: int = Field(
         default=64, ge=1, description="Most sentences searched together; some more for a while when requests come."

@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from api.answers import Answer
-from api.batching import Batcher
+from api.batching import Batcher, TextStream
 from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
 from api.jobs import Partial
@@ -98,12 +98,12 @@ async def read_along(
     return _told(batcher.stream(text, source=source, target=question.target, alternatives=alternatives), detected)
 
 
-async def _at_once(text: str) -> AsyncGenerator["str | Partial | Translation"]:
+async def _at_once(text: str) -> AsyncGenerator[str]:
     yield text
 
 
 async def _told(
-    stream: AsyncGenerator["str | Partial | Translation"], detected: Detected | None
+    stream: "TextStream | AsyncGenerator[str]", detected: Detected | None
 ) -> AsyncGenerator[Partial | Answer]:
     async with aclosing(stream):
         async for told in stream:

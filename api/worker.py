@@ -67,7 +67,7 @@ class Worker:
                 if interrupted():
                     break
         except BaseException as error:
-            return self._apart([job for job in self._jobs.values() if not job.abandoned], error)
+            return outcomes + self._apart([job for job in self._jobs.values() if not job.abandoned], error)
         return outcomes
 
     def _withdraw_abandoned(self) -> None:

@@ -143,6 +143,10 @@ class DecodingQueue:
             longer = max(longest, len(lot.sources[lot.waiting[-1]]))
             room = CROWD if new else 1
             fits = count < room * self._batch_size and (count + 1) * longer <= room * MAX_BATCH_TOKENS
+            if new and count and not fits:
+                # Nobody overtakes it, or shorter ones that keep coming would for ever.
+                self._turns.appendleft(number)
+                break
             if (count and not fits) or (crowded and not new):
                 passed.append(number)
                 continue

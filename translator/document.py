@@ -4,7 +4,7 @@ Whatever lies between sentences is remembered and comes back as it was. A senten
 is cut again, at a clause or a space: a model asked for more than it has learned drops the rest without a word.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -34,6 +34,9 @@ class Document:
         tokenizer: Of the model.
         max_source_tokens: Pieces of the longest sentence the model was taught.
         calibration: Of the direction; None for a model without.
+
+    Attributes:
+        sentences: What has to be translated, in order.
     """
 
     def __init__(
@@ -49,23 +52,33 @@ class Document:
         self._calibration = calibration
         whole = segments(request.text, request.source)
         self._parts = [part for segment in whole for part in self._read(segment)]
-        self._settled, self._settled_parts = "", 0  # the text of the first parts, which nothing can change any more
+        self.sentences = [part.sentence for part in self._parts if part.sentence is not None]
+        self._places: dict[tuple[int, ...], list[int]] = {}  # of the sentences, by their ids
+        for place, sentence in enumerate(self.sentences):
+            self._places.setdefault(tuple(sentence.ids), []).append(place)
+        self._written: dict[int, list[TargetSentence]] = {}
+        self._settled = ""  # the text of the first parts, which nothing can change any more
+        self._settled_parts = self._settled_sentences = 0
 
-    @property
-    def sentences(self) -> list[SourceSentence]:
-        """What has to be translated, in order."""
-        return [part.sentence for part in self._parts if part.sentence is not None]
+    def take(self, ids: tuple[int, ...], hypotheses: Sequence[Hypothesis]) -> None:
+        """Writes the sentences of these ids, if there are any, as soon as their n-best hypotheses are known.
 
-    def assemble(self, found: Sequence[Sequence[Hypothesis]]) -> Translation:
-        """Puts the n-best hypotheses of each of `sentences` where their sources stood.
-
-        Hypotheses without text are passed over; a sentence that has no other is copied, with a warning. The
-        alternatives take the next best of every sentence at once.
+        So the end of a long text is no long work. Hypotheses without text are passed over.
         """
-        written = [
-            [answer for answer in self._write(sentence, hypotheses) if answer.text]
-            for sentence, hypotheses in zip(self.sentences, found, strict=True)
-        ]
+        for place in self._places.get(ids, ()):
+            answers = (write_sentence(self.sentences[place], each, tokenizer=self._tokenizer) for each in hypotheses)
+            self._written[place] = [answer for answer in answers if answer.text]
+
+    def assemble(self) -> Translation:
+        """Puts what was written of each of `sentences` where its source stood.
+
+        A sentence of which nothing was is copied, with a warning. The alternatives take the next best of every sentence
+        at once.
+
+        Raises:
+            KeyError: A sentence was not taken.
+        """
+        written = [self._written[place] for place in range(len(self.sentences))]
         ranks = max((len(hypotheses) for hypotheses in written), default=1)
         best, *others = [
             self._join([hypotheses[min(rank, len(hypotheses) - 1)] if hypotheses else None for hypotheses in written])
@@ -74,24 +87,21 @@ class Document:
         different = dict.fromkeys(other.text for other in others if other.text != best.text)
         return replace(best, alternatives=tuple(different))
 
-    def settled(
-        self, found: Mapping[tuple[int, ...], Sequence[Hypothesis]], ids_of: Callable[[tuple[int, ...]], Sequence[int]]
-    ) -> str:
+    def settled(self, ids_of: Callable[[tuple[int, ...]], Sequence[int]]) -> str:
         """Says what the translation will begin with; it only grows.
 
         Args:
-            found: The n-best of the sentences that have ended, by their ids.
-            ids_of: Tells, of another one, the target ids that its best hypothesis will begin with.
+            ids_of: Tells, of a sentence that was not taken, the target ids that its best hypothesis will begin with.
         """
-        for segment, sentence in self._parts[self._settled_parts :]:
+        while self._settled_parts < len(self._parts):
+            segment, sentence = self._parts[self._settled_parts]
             piece = self._request.text[segment.start : segment.end]
             if sentence is not None:
-                ids = tuple(sentence.ids)
-                if ids not in found:
-                    beginning = write_beginning(sentence, ids_of(ids), tokenizer=self._tokenizer)
+                if (answers := self._written.get(self._settled_sentences)) is None:
+                    beginning = write_beginning(sentence, ids_of(tuple(sentence.ids)), tokenizer=self._tokenizer)
                     return self._settled + beginning
-                written = (answer.text for answer in self._write(sentence, found[ids]))
-                piece = next(filter(None, written), piece)
+                piece = answers[0].text if answers else piece
+                self._settled_sentences += 1
             self._settled, self._settled_parts = self._settled + piece, self._settled_parts + 1
         return self._settled
 
@@ -109,10 +119,6 @@ class Document:
         shorter = max(1, min(length - 1, length * self._max_source_tokens // pieces))
         for inner in segments(text[start:end], source, max_characters=shorter):
             yield from self._read(Segment(start + inner.start, start + inner.end, inner.kind))
-
-    def _write(self, sentence: SourceSentence, hypotheses: Sequence[Hypothesis]) -> Iterator[TargetSentence]:
-        for hypothesis in hypotheses:
-            yield write_sentence(sentence, hypothesis, tokenizer=self._tokenizer)
 
     def _join(self, sentences: Sequence[TargetSentence | None]) -> Translation:
         """Makes the whole from one translation for each sentence."""

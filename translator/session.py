@@ -13,7 +13,7 @@ from translator.config import DecodingOptions
 from translator.decoding import DecodingQueue
 from translator.document import Document
 from translator.engine import DecodingEngine
-from translator.errors import LanguageError
+from translator.errors import ConfigError, LanguageError
 from translator.pivot import reachable
 from translator.task import Progress, TranslationTask
 from translator.tokenizer import Tokenizer
@@ -89,9 +89,14 @@ class TranslationSession:
 
         Raises:
             TypeError: A text is none.
+            ConfigError: `n_best` is more than the session was made for.
             LanguageError: A direction is not translated.
         """
         self._check(requests)
+        if n_best is not None and not 1 <= n_best <= self._options.n_best:
+            raise ConfigError(
+                f"n_best is {n_best}, wanted 1 to {self._options.n_best}, which the session was made for."
+            )
         task = TranslationTask(requests, self._manifest.directions, read=self._read, progress=progress)
         self._admitted += 1
         self._callers[self._admitted] = _Caller(task, n_best, in_order)

@@ -57,16 +57,18 @@ class TranslationTask:
     @property
     def done(self) -> tuple[int, int]:
         """Sentences done and sentences in all, of both legs as of one."""
-        done, count = len(self._found), len(self._wanted)
+        done, count = self._done, len(self._wanted)
         if self._before:
             return self._before + (self._before * done // count if count else self._before), 2 * self._before
         return done, (1 + self._ahead) * count
 
     def take(self, position: int, hypotheses: list[Hypothesis]) -> bool:
         """Takes the n-best of a wanted sentence; returns whether that was the last of this leg."""
-        self._found[self._wanted[position]] = hypotheses
+        for document in self._documents:
+            document.take(self._wanted[position], hypotheses)
+        self._done += 1
         self._tell()
-        if len(self._found) < len(self._wanted):
+        if self._done < len(self._wanted):
             return False
         self._end()
         return True
@@ -80,25 +82,21 @@ class TranslationTask:
         """
         if self._ahead:
             return ["" for _ in self._documents]
-        places = {ids: position for position, ids in enumerate(self._wanted)}
-        return [document.settled(self._found, lambda ids: ids_of(places[ids])) for document in self._documents]
+        return [document.settled(lambda ids: ids_of(self._places[ids])) for document in self._documents]
 
     def _begin(self, requests: Sequence[TranslationRequest]) -> None:
         self._documents = [self._read(request) for request in requests]
         # What is said twice is translated once.
         sentences = (tuple(sentence.ids) for document in self._documents for sentence in document.sentences)
         self._wanted = list(dict.fromkeys(sentences))
-        self._found: dict[Ids, list[Hypothesis]] = {}
+        self._places = {ids: position for position, ids in enumerate(self._wanted)}
+        self._done = 0
         if not self._wanted:
             self._end()
 
     def _end(self) -> None:
-        found = [
-            document.assemble([self._found[tuple(sentence.ids)] for sentence in document.sentences])
-            for document in self._documents
-        ]
         try:
-            requests = self._legs.send(found)
+            requests = self._legs.send([document.assemble() for document in self._documents])
         except StopIteration as last:
             self._wanted, self._translations = [], last.value
         else:

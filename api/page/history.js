@@ -29,11 +29,9 @@ export function showHistory(recall) {
 /** Remembers a translation; one of a text that was still being typed gives way to that of the whole. */
 export function remember(entry) {
   if (entry.text.length > LONGEST) return;
-  const others = read().filter(({ text }, place) => text !== entry.text && !(place === 0 && continues(text, entry.text)));
+  const others = read().filter(({ text }, place) => text !== entry.text && !(place === 0 && entry.text.startsWith(text)));
   write([entry, ...others].slice(0, MOST));
 }
-
-const continues = (one, other) => one.startsWith(other) || other.startsWith(one);
 
 function line(text, lang) {
   return Object.assign(document.createElement("span"), { textContent: text, lang });

@@ -106,7 +106,11 @@ async def usage(batcher: BatcherDependency) -> DeepLUsage:
     return DeepLUsage(character_count=batcher.translated_characters, character_limit=UNLIMITED)
 
 
-@router.get("/glossary-language-pairs")
+@router.get(
+    "/glossary-language-pairs",
+    dependencies=[Depends(identify_by_header)],
+    responses=error_answers(403, 503, model=DeepLError),
+)
 async def glossary_language_pairs() -> DeepLGlossaryPairs:
     """Says that there are no glossaries."""
     return DeepLGlossaryPairs(supported_languages=[])

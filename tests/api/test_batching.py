@@ -1,10 +1,8 @@
 """The batcher against a fake translator that can be held up in the middle of its work."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -12,7 +10,6 @@ from api.batching import Batcher
 from api.errors import BusyError, DeadlineError
 from api.jobs import Partial
 from api.pace import Pace
-from api.worker import Worker
 from tests.api.fakes import FakeSession, FakeTranslator
 from translator.config import DecodingOptions
 from translator.errors import InputError
@@ -194,29 +191,6 @@ def test_the_pace_is_a_decayed_mean_in_which_small_batches_weigh_little() -> Non
     assert pace.characters_per_second == pytest.approx(1, abs=0.1), "never 0"
 
 
-async def test_a_request_that_waits_past_its_deadline_is_refused(
-    translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stuck = threading.Event()
-    turn = Worker.turn
-
-    def late(self: Worker, *arguments: Any) -> Any:
-        stuck.wait(5)
-        return turn(self, *arguments)
-
-    monkeypatch.setattr(Worker, "turn", late)
-    async with batcher(translator, deadline_seconds=0.3) as made:
-        first = ask(made, "first")
-        await asyncio.sleep(0.01)
-        with pytest.raises(BusyError, match=r"still waiting for its turn after 0\.3 seconds"):
-            await ask(made, "second")
-        assert made.characters_in_flight == 0
-        stuck.set()
-        with pytest.raises(DeadlineError):
-            await first
-    assert ["second"] not in translator.batches
-
-
 async def test_a_translation_that_misses_its_deadline_is_stopped(translator: FakeTranslator) -> None:
     async with batcher(translator, deadline_seconds=0.3) as made:
         translator.hold()
@@ -327,6 +301,37 @@ async def test_a_reader_who_leaves_frees_the_search(translator: FakeTranslator) 
         translator.told = []
         assert await ask(made, "next") == ["<de>next"]
     assert translator.stopped == [["text"]]
+
+
+async def test_a_reader_who_never_began_to_read_frees_the_search_too(translator: FakeTranslator) -> None:
+    async with batcher(translator) as made:
+        translator.hold()
+        stream = made.stream("text", source="en", target="de")
+        await until_taken(translator, 1)
+        await stream.aclose()
+        await until(translator.stopped)
+        assert made.characters_in_flight == 0
+    assert translator.stopped == [["text"]]
+
+
+async def test_a_reader_is_told_nothing_twice_when_a_neighbour_breaks_the_search(translator: FakeTranslator) -> None:
+    translator.failures["boom"] = RuntimeError("broken on purpose")
+    translator.told = ["<de>te"] * 5
+    async with batcher(translator) as made:
+        translator.hold()
+        stream = made.stream("text", source="en", target="de")
+        async for told in stream:
+            if told == Partial("<de>te", 0, 1):
+                break
+        broken = ask(made, "boom")
+        await until_taken(translator, 2)
+        translator.release()
+        rest = [each async for each in stream]
+        assert isinstance(await asyncio.gather(broken, return_exceptions=True), list)
+    *told_again, translation = rest
+    assert isinstance(translation, Translation)
+    assert translation.text == "<de>text"
+    assert all(isinstance(each, Partial) and len(each.text) >= len("<de>te") for each in told_again)
 
 
 async def test_a_readers_failure_and_deadline_reach_the_reader(translator: FakeTranslator) -> None:

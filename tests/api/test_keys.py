@@ -1,11 +1,14 @@
 """Keys and limits: who comes in, who does not, what each is told, and what the database holds."""
 
+import asyncio
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from limits.errors import StorageError
 from typer.testing import CliRunner
 
 from api.app import create_app
@@ -85,6 +88,7 @@ def test_names_are_taken_once(store: KeyStore) -> None:
     ("wrong", "sentence"),
     [
         pytest.param("keys.db", "cannot be opened: Could not parse SQLAlchemy URL", id="no address"),
+        pytest.param("postgresql://u:p@h:port/x", "cannot be opened: invalid literal", id="no port"),
         pytest.param("oracle9://x/y", "cannot be opened: Can't load plugin", id="unknown kind"),
         pytest.param("sqlite:////nowhere/keys.db", "cannot be used: unable to open database file", id="no folder"),
     ],
@@ -169,7 +173,12 @@ async def test_libretranslates_clients_give_the_key_as_a_parameter(
 async def test_deepls_clients_give_the_key_in_a_header(service: Service, store: KeyStore, url: str) -> None:
     key = store.create("phone")
     async with service(keys=url) as client:
-        for method, path in (("POST", "/v2/translate"), ("GET", "/v2/languages"), ("GET", "/v2/usage")):
+        for method, path in (
+            ("POST", "/v2/translate"),
+            ("GET", "/v2/languages"),
+            ("GET", "/v2/usage"),
+            ("GET", "/v2/glossary-language-pairs"),
+        ):
             for value, status in (
                 (f"DeepL-Auth-Key {key}", 200),
                 ("DeepL-Auth-Key wrong", 403),
@@ -238,7 +247,44 @@ async def test_a_locked_database_is_503_and_not_a_wrong_key(
     assert later.status_code == 200
 
 
-@pytest.mark.parametrize("wrong", [{"rate_limit": "often"}, {"rate_limit_storage": "memcached9://x"}])
-def test_a_limit_that_cannot_be_kept_is_a_sentence(wrong: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=r"The rate limit cannot be kept: .* Write it as 60/minute"):
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        pytest.param({"rate_limit": "often"}, "The rate limit 'often' cannot be understood; write it as 60/minute"),
+        pytest.param(
+            {"rate_limit_storage": "redi://:secret@x"}, "Requests cannot be counted in 'redi'; give memory://"
+        ),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_a_sentence(wrong: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as refusal:
         create_app(Settings.model_validate(wrong), FakeTranslator())
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.anyio
+async def test_counters_that_do_not_answer_are_503(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: object) -> bool:
+        raise StorageError(ConnectionError("no route to the counters"))
+
+    monkeypatch.setattr("api.admission.MovingWindowRateLimiter.hit", unreachable)
+    async with service(rate_limit="2/minute") as client:
+        refused = await client.post("/translate", json=STATION)
+    assert refused.status_code == 503
+    assert refused.json() == {"error": "Requests cannot be counted at the moment; try again later"}
+
+
+@pytest.mark.anyio
+async def test_a_database_that_does_not_answer_is_503_and_keeps_nobody_else_waiting(
+    service: Service, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(KeyStore, "find", lambda *_: answered.wait(5))
+    monkeypatch.setattr("api.admission.KEYS_SECONDS", 0.2)
+    async with service(keys=url, key_required=False) as client:
+        stuck = [asyncio.create_task(client.post("/translate", json={**STATION, "api_key": "any"})) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert (await client.post("/translate", json=STATION)).status_code == 200
+        refused = await asyncio.gather(*stuck)
+        answered.set()
+    assert {answer.status_code for answer in refused} == {503}

@@ -75,6 +75,25 @@ async def test_what_is_logged_while_a_request_is_answered_names_it(
     assert seen == ["mine"]
 
 
+async def test_an_answer_that_nobody_foresaw_has_an_id_too_and_any_page_may_read_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    seen: list[str] = []
+    monkeypatch.setattr("api.errors.logger.error", lambda *_, **__: seen.append(request_id.get()))
+    monkeypatch.setattr("api.languages.Languages.listing", broken)
+    async with service() as client:
+        headers = {"X-Request-ID": "mine", "Origin": "http://elsewhere.test"}
+        answer = await client.get("/languages", headers=headers)
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "secret" not in answer.text
+    assert seen == ["mine"]
+
+
 def formatted(form: str, capsys: pytest.CaptureFixture[str], **facts: Any) -> str:
     """What the configured handler writes of one record."""
     config = _log_config("info", form)

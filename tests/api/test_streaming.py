@@ -108,7 +108,6 @@ async def test_a_busy_server_refuses_with_a_status(service: Service, translator:
         waiting = app.state.batcher.stream("a text", source="en", target="de")
         response = await client.post("/translate", json=STREAM)
         await waiting.aclose()
-        translator.release()
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) >= 1
 

@@ -143,6 +143,23 @@ def test_lots_take_turns(engine: DecodingEngine, tokenizer: Tokenizer, sources: 
     assert [place for place, lot in enumerate(ended) if lot == short][1] < 6
 
 
+def test_a_long_sentence_is_not_overtaken_for_ever(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = max(sources, key=len)
+    monkeypatch.setattr("translator.decoding.MAX_BATCH_TOKENS", 2 * len(long))
+    queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=64)
+    waiting = None
+    ended: set[int] = set()
+    for step in range(60):
+        queue.add(sources[3:4])
+        queue.add(sources[3:4])
+        if step == 5:
+            waiting = queue.add([long])
+        ended |= {each.lot for each in queue.advance()}
+    assert waiting in ended
+
+
 def test_a_withdrawn_lot_frees_its_rows_before_the_next_step(
     engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
 ) -> None:

@@ -44,7 +44,9 @@ def test_a_word_longer_than_the_limit_is_cut_too(tokenizer: Tokenizer) -> None:
 @given(text=st.text(alphabet="Why the dog?!.,\n\t 05üöß", max_size=120), limit=st.integers(1, 20))
 def test_echoing_every_sentence_gives_the_text_back(text: str, limit: int, tokenizer: Tokenizer) -> None:
     whole = document(text, tokenizer, limit)
-    answer = whole.assemble([[echo(sentence, tokenizer)] for sentence in whole.sentences])
+    for sentence in whole.sentences:
+        whole.take(tuple(sentence.ids), [echo(sentence, tokenizer)])
+    answer = whole.assemble()
     assert "".join(answer.text.split()) == "".join(text.split())
     assert [line.isspace() or not line for line in answer.text.split("\n")] == [
         line.isspace() or not line for line in text.split("\n")
@@ -54,9 +56,12 @@ def test_echoing_every_sentence_gives_the_text_back(text: str, limit: int, token
 def test_a_hypothesis_without_text_gives_way_to_the_next_and_else_to_the_source(tokenizer: Tokenizer) -> None:
     whole = document("Why?", tokenizer)
     nothing = Hypothesis((tokenizer.eos_id,), (-1.0,), -1.0, -1.0, ones(1, len(whole.sentences[0].ids)), True)
-    answer = whole.assemble([[nothing, echo(whole.sentences[0], tokenizer)]])
+    ids = tuple(whole.sentences[0].ids)
+    whole.take(ids, [nothing, echo(whole.sentences[0], tokenizer)])
+    answer = whole.assemble()
     assert (answer.text, answer.warnings) == ("Why?", ())
-    copied = whole.assemble([[nothing]])
+    whole.take(ids, [nothing])
+    copied = whole.assemble()
     assert copied.text == "Why?"
     assert "No translation was found" in copied.warnings[0]
     assert copied.sentences == (SentenceScore(0, 4, 0, 4, 0.0, None, None),)

@@ -10,7 +10,7 @@ from training.tokenizer import learn_tokenizer
 from translator.checkpoint import Checkpoint, Manifest
 from translator.config import DecodingOptions, ModelConfig
 from translator.document import Document
-from translator.errors import LanguageError
+from translator.errors import ConfigError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.session import TranslationSession
 from translator.tokenizer import Tokenizer
@@ -161,10 +161,10 @@ def test_a_text_that_cannot_be_put_together_fails_alone(
 ) -> None:
     assemble = Document.assemble
 
-    def broken(self: Document, found: object) -> Translation:
+    def broken(self: Document) -> Translation:
         if any("why" in sentence.text for sentence in self.sentences):
             raise ArithmeticError("no such text")
-        return assemble(self, found)  # type: ignore[arg-type]
+        return assemble(self)
 
     monkeypatch.setattr(Document, "assemble", broken)
     session = translator.session()
@@ -182,4 +182,12 @@ def test_what_cannot_be_translated_is_refused_and_leaves_no_trace(translator: Tr
     session = translator.session()
     with pytest.raises(LanguageError, match="'xx' is not supported"):
         session.admit(requests_of("why?", "xx", "de"))
+    assert not session.busy
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 4])
+def test_more_answers_than_the_session_was_made_for_are_refused(translator: Translator, wrong: int) -> None:
+    session = translator.session()
+    with pytest.raises(ConfigError, match=f"n_best is {wrong}, wanted 1 to 3"):
+        session.admit(requests_of("why?"), n_best=wrong)
     assert not session.busy
