@@ -228,7 +228,7 @@ class BeamSearch:
         beams, place = self._beams, self._sentences[position].place
         of_eos = (beams.finished_lengths, beams.finished_parents, beams.finished_log_probs)
         lengths, rows, log_probs = (field[position].tolist() for field in of_eos)
-        count = int((beams.finished_scores[position] > DEAD).sum())
+        count = min(place.n_best, int((beams.finished_scores[position] > DEAD).sum()))
         found = [self._hypothesis(place, lengths[i] - 1, rows[i], log_probs[i]) for i in range(count)]
         age = int(beams.ages[position])
         cut = []
