@@ -48,8 +48,10 @@ class Admission:
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="keys")
         try:
             self._limit = limits.parse(limit) if limit else None
+            if self._limit is not None and self._limit.amount < 1:
+                raise ValueError("nobody could ask")
         except ValueError:
-            raise ConfigError(f"The rate limit {limit!r} cannot be understood; write it as 60/minute.") from None
+            raise ConfigError(f"The rate limit {limit!r} cannot be kept; write it as 60/minute.") from None
         try:
             counted: Storage = storage_from_string(f"async+{storage}", wrap_exceptions=True)  # type: ignore[assignment]
         except (ValueError, ConfigurationError):
@@ -106,13 +108,21 @@ class Admission:
             UnreachableError: The keys, or the counters, do not answer.
             SlowDownError: It is one too many.
         """
-        known = await self.identify(key)
-        limit = self._limit
-        if known is not None and known.requests_per_minute is not None:
-            limit = limits.RateLimitItemPerMinute(known.requests_per_minute)
+        try:
+            known = await self.identify(key)
+        except InvalidKeyError:
+            await self._count(self._limit, "address", address)  # who tries keys out is slowed down like anybody
+            raise
+        if known is None:
+            await self._count(self._limit, "address", address)
+        elif known.requests_per_minute is None:
+            await self._count(self._limit, "key", known.name)
+        else:
+            await self._count(limits.RateLimitItemPerMinute(known.requests_per_minute), "key", known.name)
+
+    async def _count(self, limit: limits.RateLimitItem | None, *who: str) -> None:
         if limit is None:
             return
-        who = ("key", known.name) if known is not None else ("address", address)
         try:
             taken = await self._limiter.hit(limit, *who)
             free_again = (await self._limiter.get_window_stats(limit, *who)).reset_time if not taken else 0

@@ -5,6 +5,7 @@ one, so that its clients recognise them. Nothing that failed is answered with 20
 nobody foresaw is logged and answered with one sentence.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -158,6 +159,11 @@ async def _nobody_there(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
+async def _stopping(request: Request) -> Response:
+    message = "The server stopped before the translation was done; try again in a moment"
+    return error_response(503, message, headers={"Retry-After": "5"}, request=request)
+
+
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return await _unforeseen(request, error)
@@ -183,7 +189,7 @@ class LastResort:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers as `app` does; what it raises before an answer has begun is a 500."""
+        """Answers as `app` does; what it raises before an answer has begun is a 500, its end by force a 503."""
         begun = False
 
         async def send_and_note(message: Message) -> None:
@@ -193,10 +199,12 @@ class LastResort:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if begun or scope["type"] != "http":
                 raise
-            await (await _unforeseen(Request(scope), error))(scope, receive, send)
+            request = Request(scope)
+            answer = _stopping(request) if isinstance(error, asyncio.CancelledError) else _unforeseen(request, error)
+            await (await answer)(scope, receive, send)
 
 
 def tell_apart(error: Exception, request: Request) -> str:

@@ -57,6 +57,8 @@ class KeyStore:
         """Opens the database, and makes the table if there is none."""
         try:
             address = make_url(url)
+            if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
+                raise ValueError("it names no file, and keys that are in no file are gone at the end")
             waiting = {"timeout": LOCK_SECONDS} if address.get_backend_name() == "sqlite" else {}
             self._engine = create_engine(address, connect_args=waiting, pool_pre_ping=True)
             self._shown = address.render_as_string(hide_password=True)

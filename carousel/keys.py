@@ -45,7 +45,10 @@ def create(
 @keys.command("list")
 def list_keys(*, database: DatabaseOption = None) -> None:
     """List whose keys there are."""
-    for key in _store(database).list():
+    known = _store(database).list()
+    if not known:
+        typer.echo("There are no keys yet.", err=True)
+    for key in known:
         limit = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else "no limit of its own"
         typer.echo(f"{key.name}\t{key.created:%Y-%m-%d}\t{limit}")
 

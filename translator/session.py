@@ -34,6 +34,14 @@ class _Caller:
 class TranslationSession:
     """A search, the texts that are in it, and those that wait for it. Not thread-safe.
 
+    Example:
+        >>> session = Translator.load().session()  # doctest: +SKIP
+        >>> ticket = session.admit([TranslationRequest("Good morning!", "en", "de")])  # doctest: +SKIP
+        >>> while ticket not in session.advance():  # doctest: +SKIP
+        ...     print(session.settled(ticket))
+        >>> session.collect(ticket)[0].text  # doctest: +SKIP
+        'Guten Morgen!'
+
     Args:
         engine: The model.
         tokenizer: Of the model.
@@ -83,7 +91,7 @@ class TranslationSession:
 
         Args:
             requests: Texts and directions.
-            n_best: Translations wanted of each; None is what the options say.
+            n_best: Translations wanted of each, at most those of the session's options, which is what None asks for.
             in_order: Whether somebody reads along, and wants the first sentences first.
             progress: Told (sentences done, sentences in all) as sentences end.
 
@@ -128,6 +136,7 @@ class TranslationSession:
         """Gives the translations of a ticket that has ended, in order, and forgets it.
 
         Raises:
+            KeyError: There is no such ticket, or it was collected before.
             Exception: What went wrong when its texts were put together.
         """
         caller = self._forget(ticket)
@@ -139,12 +148,19 @@ class TranslationSession:
         """Says what the translation of each text of a live ticket will begin with; it only grows.
 
         Of a direction that goes through a third language nothing is known before the second way.
+
+        Raises:
+            KeyError: There is no such ticket, or it was collected before.
         """
         caller = self._callers[ticket]
         return caller.task.settled(lambda position: self._queue.settled(caller.lot, position))
 
     def progress(self, ticket: int) -> tuple[int, int]:
-        """Says how many sentences of a live ticket are done, and how many there are."""
+        """Says how many sentences of a live ticket are done, and how many there are.
+
+        Raises:
+            KeyError: There is no such ticket, or it was collected before.
+        """
         return self._callers[ticket].task.done
 
     def _search(self, ticket: int) -> None:
@@ -169,6 +185,8 @@ class TranslationSession:
 
     def _check(self, requests: Sequence[TranslationRequest]) -> None:
         for number, request in enumerate(requests):
+            if not isinstance(request, TranslationRequest):
+                raise TypeError(f"Requests are TranslationRequest, and number {number} is {type(request).__name__}.")
             if not isinstance(request.text, str):
                 raise TypeError(
                     f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."

@@ -89,6 +89,7 @@ def test_names_are_taken_once(store: KeyStore) -> None:
     [
         pytest.param("keys.db", "cannot be opened: Could not parse SQLAlchemy URL", id="no address"),
         pytest.param("postgresql://u:p@h:port/x", "cannot be opened: invalid literal", id="no port"),
+        pytest.param("sqlite://", "cannot be opened: it names no file", id="in memory"),
         pytest.param("oracle9://x/y", "cannot be opened: Can't load plugin", id="unknown kind"),
         pytest.param("sqlite:////nowhere/keys.db", "cannot be used: unable to open database file", id="no folder"),
     ],
@@ -122,6 +123,7 @@ def test_the_command_makes_lists_and_revokes(url: str, monkeypatch: pytest.Monke
     assert listed.endswith("\t5 requests a minute\n")
     assert run.invoke(app, ["keys", "revoke", "phone"]).exit_code == 0
     assert KeyStore(url).find(key) is None
+    assert "There are no keys yet" in run.invoke(app, ["keys", "list"]).stderr
     again = run.invoke(app, ["keys", "revoke", "phone"])
     assert again.exit_code == 2
     assert "There is no key named 'phone'" in again.stderr
@@ -228,6 +230,16 @@ async def test_too_many_requests_are_told_when_to_come_back(service: Service, tr
 
 
 @pytest.mark.anyio
+async def test_who_tries_keys_out_is_slowed_down(service: Service, store: KeyStore, url: str) -> None:
+    key = store.create("phone")
+    async with service(keys=url, rate_limit="3/minute") as client:
+        tried = [(await client.post("/translate", json={**STATION, "api_key": f"{n}"})).status_code for n in range(5)]
+        right = await client.post("/translate", json={**STATION, "api_key": key})
+    assert tried == [403, 403, 403, 429, 429]
+    assert right.status_code == 200, "who has a key is counted by it"
+
+
+@pytest.mark.anyio
 async def test_a_locked_database_is_503_and_not_a_wrong_key(
     service: Service, store: KeyStore, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -250,7 +262,8 @@ async def test_a_locked_database_is_503_and_not_a_wrong_key(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        pytest.param({"rate_limit": "often"}, "The rate limit 'often' cannot be understood; write it as 60/minute"),
+        pytest.param({"rate_limit": "often"}, "The rate limit 'often' cannot be kept; write it as 60/minute"),
+        pytest.param({"rate_limit": "0/minute"}, "The rate limit '0/minute' cannot be kept"),
         pytest.param(
             {"rate_limit_storage": "redi://:secret@x"}, "Requests cannot be counted in 'redi'; give memory://"
         ),

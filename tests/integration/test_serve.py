@@ -263,7 +263,9 @@ class TestInFlight:
             answer = client.submit(server.client.post, "/translate", json=STATION)
             _read_until(server.process, "at it")
             assert server.stop() == 0
-            assert answer.exception() is not None or answer.result().status_code >= 500
+            refused = answer.result()
+        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+        assert "stopped before the translation was done" in refused.json()["error"]
 
     def test_an_idle_server_stops(self) -> None:
         with slow_server("0") as server:

@@ -185,6 +185,11 @@ def test_what_cannot_be_translated_is_refused_and_leaves_no_trace(translator: Tr
     assert not session.busy
 
 
+def test_what_is_no_request_is_named(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="Requests are TranslationRequest, and number 0 is str"):
+        translator.session().admit(["why?"])  # type: ignore[list-item]
+
+
 @pytest.mark.parametrize("wrong", [0, -1, 4])
 def test_more_answers_than_the_session_was_made_for_are_refused(translator: Translator, wrong: int) -> None:
     session = translator.session()
