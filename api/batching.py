@@ -136,7 +136,7 @@ class Batcher:
             self._shared[question] = job
         try:
             async with self._wanting(job):
-                return await self._in_time(job, asyncio.shield(job.answer), self._deadline_seconds)
+                return await self._in_time(asyncio.shield(job.answer), self._deadline_seconds)
         finally:
             if job.abandoned and self._shared.get(question) is job:
                 del self._shared[question]
@@ -162,7 +162,7 @@ class Batcher:
         deadline, told = time.monotonic() + self._deadline_seconds, reader.partial
         async with self._wanting(job):
             while not job.answer.done():
-                await self._in_time(job, reader.news.wait(), deadline - time.monotonic())
+                await self._in_time(reader.news.wait(), deadline - time.monotonic())
                 reader.news.clear()
                 if reader.partial != told:
                     yield (told := reader.partial)
@@ -184,7 +184,7 @@ class Batcher:
         if job.answer.cancel():
             self._news.set()
 
-    async def _in_time(self, job: Job, awaited: Awaitable[T], seconds: float) -> T:
+    async def _in_time(self, awaited: Awaitable[T], seconds: float) -> T:
         try:
             async with asyncio.timeout(seconds) as deadline:
                 return await awaited

@@ -64,8 +64,9 @@ class TranslationTask:
 
     def take(self, position: int, hypotheses: list[Hypothesis]) -> bool:
         """Takes the n-best of a wanted sentence; returns whether that was the last of this leg."""
-        for document in self._documents:
-            document.take(self._wanted[position], hypotheses)
+        ids = self._wanted[position]
+        for document in self._asking[ids]:
+            document.take(ids, hypotheses)
         self._done += 1
         self._tell()
         if self._done < len(self._wanted):
@@ -87,8 +88,11 @@ class TranslationTask:
     def _begin(self, requests: Sequence[TranslationRequest]) -> None:
         self._documents = [self._read(request) for request in requests]
         # What is said twice is translated once.
-        sentences = (tuple(sentence.ids) for document in self._documents for sentence in document.sentences)
-        self._wanted = list(dict.fromkeys(sentences))
+        self._asking: dict[Ids, list[Document]] = {}
+        for document in self._documents:
+            for ids in dict.fromkeys(tuple(sentence.ids) for sentence in document.sentences):
+                self._asking.setdefault(ids, []).append(document)
+        self._wanted = list(self._asking)
         self._places = {ids: position for position, ids in enumerate(self._wanted)}
         self._done = 0
         if not self._wanted:
