@@ -61,6 +61,19 @@ TINY: dict[str, int | float] = {
 }
 
 
+def make_trilingual(decoding: DecodingOptions) -> Translator:
+    """A random model of three languages, of which two are taught together with English alone."""
+    tokenizer = Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=85, languages=["de", "en", "fr"], threads=1))
+    manifest = Manifest(
+        name="three",
+        model=ModelConfig(**{**TINY, "vocab_size": tokenizer.vocab_size}),  # type: ignore[arg-type]
+        languages=("de", "en", "fr"),
+        directions=(("en", "de"), ("de", "en"), ("en", "fr"), ("fr", "en")),
+        decoding=decoding,
+    )
+    return Translator(Checkpoint(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     return Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=84, languages=["de", "en"], threads=1))

@@ -4,16 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.translator.conftest import LINES, TINY, make_model
-from training.tokenizer import learn_tokenizer
+from tests.translator.conftest import make_trilingual
 from translator.alignment import AlignedWords
-from translator.checkpoint import Checkpoint, Manifest
 from translator.confidence import Evidence
-from translator.config import DecodingOptions, ModelConfig
+from translator.config import DecodingOptions
 from translator.errors import LanguageError
-from translator.inference import Translator
 from translator.pivot import find_pivot, joined, legs, reachable
-from translator.tokenizer import Tokenizer
 from translator.translation import SentenceScore, Translation, TranslationRequest
 
 TAUGHT = (("en", "de"), ("de", "en"), ("en", "fr"), ("fr", "en"))
@@ -89,15 +85,7 @@ def answers(texts: Sequence[str]) -> list[Translation]:
 
 
 def test_a_model_translates_between_languages_it_was_never_taught_together() -> None:
-    tokenizer = Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=85, languages=["de", "en", "fr"], threads=1))
-    manifest = Manifest(
-        name="three",
-        model=ModelConfig(**{**TINY, "vocab_size": tokenizer.vocab_size}),  # type: ignore[arg-type]
-        languages=("de", "en", "fr"),
-        directions=TAUGHT,
-        decoding=DecodingOptions(beam_size=2, max_length_ratio=1.0, max_length_margin=5),
-    )
-    translator = Translator(Checkpoint(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
+    translator = make_trilingual(DecodingOptions(beam_size=2, max_length_ratio=1.0, max_length_margin=5))
     assert ("de", "fr") in translator.directions
     text = "Der Hund schläft hier.\n\nDie Katze wartet."
     [there] = translator.translate([text], source="de", target="en")

@@ -5,18 +5,14 @@ from random import Random
 
 import pytest
 
-from tests.translator.conftest import LINES, TINY, make_model
-from training.tokenizer import learn_tokenizer
-from translator.checkpoint import Checkpoint, Manifest
-from translator.config import DecodingOptions, ModelConfig
+from tests.translator.conftest import make_trilingual
+from translator.config import DecodingOptions
 from translator.document import Document
 from translator.errors import ConfigError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.session import TranslationSession
-from translator.tokenizer import Tokenizer
 
 OPTIONS = DecodingOptions(beam_size=3, n_best=3, max_length_ratio=1.0, max_length_margin=8)
-TAUGHT = (("en", "de"), ("de", "en"), ("en", "fr"), ("fr", "en"))
 TEXTS = [
     "the small dog sleeps here. why?\n\nA cat waits.",
     "DER ALTE HUND WARTET IM HAUS.",
@@ -29,15 +25,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    tokenizer = Tokenizer.from_bytes(learn_tokenizer(LINES, vocab_size=85, languages=["de", "en", "fr"], threads=1))
-    manifest = Manifest(
-        name="three",
-        model=ModelConfig(**{**TINY, "vocab_size": tokenizer.vocab_size}),  # type: ignore[arg-type]
-        languages=("de", "en", "fr"),
-        directions=TAUGHT,
-        decoding=OPTIONS,
-    )
-    return Translator(Checkpoint(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
+    return make_trilingual(OPTIONS)
 
 
 def requests_of(text: str, source: str = "en", target: str = "de") -> list[TranslationRequest]:
