@@ -12,8 +12,11 @@ STAMP := $(VENV)/.installed
 # Tests run in a process a core, each with one thread: more threads than cores only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
+SCHEMATHESIS ?= schemathesis
+ADDRESS ?= http://127.0.0.1:8000
+SECONDS_TO_FUZZ ?= 600
 .DEFAULT_GOAL := help
-.PHONY: help install serve test unit browser check format demo evaluate evaluate-default robustness bench train-toy clean
+.PHONY: help install serve test unit browser fuzz check format demo evaluate evaluate-default robustness bench train-toy clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +48,13 @@ browser: install  ## Run the tests of the page, in the Chromium of this machine
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "There is no Chromium here: install it (on Debian: apt-get install chromium), then run make browser again." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	$(PYTEST) tests/browser
+
+# schemathesis wants other versions of what is pinned here: it lives in an environment of its own.
+fuzz:  ## Send a running service what its OpenAPI allows and forbids, for ten minutes (ADDRESS=http://127.0.0.1:8000)
+	@command -v $(SCHEMATHESIS) >/dev/null || { echo "There is no schemathesis here: pip install it into an environment of its own, then give SCHEMATHESIS=that/bin/schemathesis." >&2; exit 1; }
+	$(SCHEMATHESIS) run $(ADDRESS)/openapi.json --max-time $(SECONDS_TO_FUZZ) --max-examples 100000 --continue-on-failure \
+	  --phases examples,coverage,fuzzing --request-timeout 60 \
+	  --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
 
 check: install  ## Lint, formatting, types, and the arrows between the packages
 	$(BIN)/ruff check .

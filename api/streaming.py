@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
@@ -30,6 +31,20 @@ def streamed(
 ) -> EventSourceResponse:
     """Returns the response; the client going away closes `told`."""
     return EventSourceResponse(_events(told, request, wanted, signature), headers=HEADERS)
+
+
+def event_stream() -> dict[str, Any]:
+    """Returns the OpenAPI response of a stream, beside that in JSON."""
+    schema = {
+        "description": "One event; `text` any number of times, then `done` or `error`.",
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["text", "done", "error"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
+    }
+    return {"content": {EventSourceResponse.media_type: {"schema": schema}}}
 
 
 async def _events(

@@ -15,7 +15,7 @@ from api.dependencies import (
     admit_by_field,
 )
 from api.schemas import TranslateResponse, error_answers, request_bodies
-from api.streaming import streamed
+from api.streaming import event_stream, streamed
 from api.translating import Question, answer, read_along, while_connected
 
 router = APIRouter(tags=["translation"])
@@ -24,7 +24,7 @@ router = APIRouter(tags=["translation"])
 @router.post(
     "/translate",
     dependencies=[Depends(admit_by_field)],
-    responses=error_answers(400, 403, 413, 429, 500, 503, 504),
+    responses={200: event_stream(), **error_answers(400, 403, 413, 429, 500, 503, 504)},
     response_model=TranslateResponse,
     openapi_extra={"requestBody": request_bodies()},
 )

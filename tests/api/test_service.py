@@ -161,6 +161,7 @@ async def test_openapi_documents_bodies_and_errors(service: Service) -> None:
         "application/x-www-form-urlencoded",
         "multipart/form-data",
     }
+    assert set(translate["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
     assert set(translate["responses"]) == {"200", "400", "403", "413", "429", "500", "503", "504"}
     for status in ("400", "413", "500", "503", "504"):
         schema = translate["responses"][status]["content"]["application/json"]["schema"]
