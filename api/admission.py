@@ -71,6 +71,12 @@ class Admission:
         """Whether nobody comes in without one."""
         return self._keys is not None and self._required
 
+    def close(self) -> None:
+        """Lets the database go."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        if self._keys is not None:
+            self._keys.close()
+
     async def identify(self, key: str) -> "ApiKey | None":
         """Returns whose a key is; None where nobody needs one.
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from api.answer_models import DetectedLanguage, Scores, SentenceScores, Signature, TokenScores, WordLink
@@ -30,6 +30,11 @@ class Answer:
     text: str
     translation: "Translation | None" = None
     detected: Detected | None = None
+
+
+def blank_as_nothing(answer: Answer) -> Answer:
+    """White space alone becomes nothing, as in LibreTranslate."""
+    return answer if answer.text.strip() else replace(answer, text="")
 
 
 def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Signature) -> TranslateResponse:

@@ -151,5 +151,6 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
             metrics=app.state.metrics,
         ) as app.state.batcher:
             yield
+        app.state.admission.close()
 
     return lifespan

@@ -11,14 +11,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from api.answer_models import Signature
-from api.answers import Answer, respond
+from api.answers import Answer, blank_as_nothing, respond
 from api.errors import tell_apart
 from api.jobs import Partial
 from api.schemas import TranslateRequest
@@ -67,5 +66,4 @@ async def _events(
 
 
 def _body(wanted: TranslateRequest, answer: Answer, signature: Signature) -> str:
-    answers = [answer if answer.text.strip() else replace(answer, text="")]
-    return respond(wanted, answers, signature).model_dump_json(exclude_unset=True)
+    return respond(wanted, [blank_as_nothing(answer)], signature).model_dump_json(exclude_unset=True)

@@ -1,6 +1,5 @@
 """The translator's side of the batcher: one session, in one thread, a turn at a time."""
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -124,12 +123,11 @@ class Worker:
             return [(jobs[0], _carried(error))]
         outcomes: list[Outcome] = []
         for job in jobs:
-            outcomes += self.turn([job], functools.partial(_is_abandoned, job))
+            outcomes += self._alone(job)
         return outcomes
 
-
-def _is_abandoned(job: Job) -> bool:
-    return job.abandoned
+    def _alone(self, job: Job) -> list[Outcome]:
+        return self.turn([job], lambda: job.abandoned)
 
 
 def _carried(error: BaseException) -> Exception:

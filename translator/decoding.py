@@ -132,6 +132,8 @@ class DecodingQueue:
         return [] if position in mine.waiting else self._search.settled(mine.tickets[position])
 
     def _admit(self) -> None:
+        if not self._turns:
+            return
         crowded = self._search.live > self._batch_size // 2
         # Padded to the longest, as the search will hold them.
         longest = max((len(self._lots[lot].sources[position]) for lot, position in self._owners.values()), default=0)

@@ -1,11 +1,10 @@
 """`POST /translate`, in LibreTranslate's shapes."""
 
 import asyncio
-from dataclasses import replace
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.answers import respond
+from api.answers import blank_as_nothing, respond
 from api.dependencies import (
     BatcherDependency,
     DetectorDependency,
@@ -53,10 +52,7 @@ async def translate(
         told = await read_along(question, languages=languages, detector=detector, batcher=batcher)
         return streamed(told, request=request, wanted=wanted, signature=signature)
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
-    # White space alone becomes nothing, as in LibreTranslate.
-    answers = [
-        found if found.text.strip() else replace(found, text="") for found in await while_connected(request, work)
-    ]
+    answers = [blank_as_nothing(found) for found in await while_connected(request, work)]
     # In a thread: the alignment and scores of a long text are a hundred thousand records.
     body = await asyncio.to_thread(lambda: respond(wanted, answers, signature).model_dump_json(exclude_unset=True))
     return Response(body, media_type="application/json")
