@@ -123,13 +123,13 @@ class DecodingQueue:
         return ended
 
     def settled(self, lot: int, position: int) -> list[int]:
-        """Token ids that the best hypothesis of a sentence will begin with; none while it waits.
+        """Token ids that the best hypothesis of a sentence will begin with; none unless it is in the search.
 
         Raises:
-            KeyError: The lot is not there, or the sentence has ended.
+            KeyError: The lot is not there.
         """
-        mine = self._lots[lot]
-        return [] if position in mine.waiting else self._search.settled(mine.tickets[position])
+        ticket = self._lots[lot].tickets.get(position)
+        return [] if ticket is None else self._search.settled(ticket)
 
     def _admit(self) -> None:
         if not self._turns:
