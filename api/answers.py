@@ -1,18 +1,20 @@
 """From translations to the body of `POST /translate`: the same fields for one text and, as arrays, for several."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from api.answer_models import DetectedLanguage, Scores, SentenceScores, Signature, TokenScores, WordLink
 from api.detection import Detected
 from api.schemas import TranslateRequest, TranslateResponse
-from api.text_translator import ModelFacts
+from api.text_translator import ModelFacts, TextTranslator
 
 if TYPE_CHECKING:
-    from translator.config import DecodingOptions
     from translator.inference import Translation
+
+Signatures = Mapping[tuple[str, str], Sequence[Signature]]
+"""By direction, what says which models translate, and how."""
 
 MARKS = ("Po", "Ps", "Pe", "Pi", "Pf")  # all that Unicode calls punctuation but dashes: "-5" is not "5"
 
@@ -25,11 +27,13 @@ class Answer:
         text: Its translation.
         translation: All that is known of it; None for a text that no model saw: it is blank, or in the language wanted.
         detected: Its language, where that was asked.
+        direction: From which language into which; None for a text that no model saw.
     """
 
     text: str
     translation: "Translation | None" = None
     detected: Detected | None = None
+    direction: tuple[str, str] | None = None
 
 
 def blank_as_nothing(answer: Answer) -> Answer:
@@ -37,7 +41,7 @@ def blank_as_nothing(answer: Answer) -> Answer:
     return answer if answer.text.strip() else replace(answer, text="")
 
 
-def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Signature) -> TranslateResponse:
+def respond(wanted: TranslateRequest, answers: Sequence[Answer], signatures: Signatures) -> TranslateResponse:
     """Makes the body, with nothing in it that was not asked for."""
 
     def shaped(values: Sequence[object]) -> object:
@@ -53,13 +57,21 @@ def respond(wanted: TranslateRequest, answers: Sequence[Answer], signature: Sign
     if wanted.scores:
         body["scores"] = shaped([scores(answer) for answer in answers])
     if wanted.signature:
-        body["signature"] = signature
+        had_part = [each for answer in answers if answer.direction for each in signatures[answer.direction]]
+        body["signature"] = list({each.model: each for each in had_part}.values())
     return TranslateResponse.model_validate(body)
 
 
-def sign(model: ModelFacts, decoding: "DecodingOptions") -> Signature:
-    """Says what translates, and how it searches."""
-    options = asdict(decoding)
+def sign(translator: TextTranslator, beam_size: int | None) -> Signatures:
+    """Says of every direction what translates it, and how it searches; no `beam_size` is what each model recommends."""
+    return {
+        direction: [_sign(model, beam_size or model.decoding.beam_size) for model in translator.route(*direction)]
+        for direction in translator.directions
+    }
+
+
+def _sign(model: ModelFacts, beam_size: int) -> Signature:
+    options = asdict(model.decoding) | {"beam_size": beam_size}
     del options["n_best"]  # how many answers are shown changes none of them
     return Signature(model=model.name, weights=model.weights_sha256, tokenizer=model.tokenizer_sha256, decoding=options)
 

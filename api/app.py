@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,7 @@ from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
 
 if TYPE_CHECKING:
-    from translator.config import DecodingOptions
-    from translator.inference import Translator
+    from translator.model_pool import ModelPool
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -42,7 +40,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
 
     Args:
         settings: Where and how it runs; None reads the environment.
-        translator: What translates; None loads `settings.model` when the application starts.
+        translator: What translates; None opens `settings.model` when the application starts.
 
     Returns:
         An ASGI application; requests are answered once its lifespan has begun, when the model is loaded.
@@ -92,15 +90,20 @@ def open_admission(settings: Settings) -> Admission:
     )
 
 
-def load_translator(settings: Settings) -> "Translator":
-    """Loads the model that the settings name; imports torch.
+def open_models(settings: Settings) -> "ModelPool":
+    """Opens the model, or the models, that the settings name; imports torch.
 
     Raises:
-        CheckpointError: There is none, or it cannot be used.
+        CheckpointError: There is none, or one cannot be used.
     """
-    from translator.inference import Translator
+    from translator.model_pool import ModelPool
 
-    return Translator.load(settings.model, threads=settings.threads, compute_type=settings.compute_type)
+    return ModelPool.find(
+        settings.model,
+        threads=settings.threads,
+        compute_type=settings.compute_type,
+        idle_seconds=settings.model_idle_seconds,
+    )
 
 
 def serve(settings: Settings) -> None:
@@ -120,14 +123,7 @@ def serve(settings: Settings) -> None:
         signal.signal(signal.SIGTERM, _exit)
     from api.server import run
 
-    run(create_app(settings, load_translator(settings)), settings)
-
-
-def search_options(translator: TextTranslator, beam_size: int | None) -> "DecodingOptions | None":
-    """Returns what the checkpoint recommends (None), or the same with another beam."""
-    if beam_size is None:
-        return None
-    return replace(translator.manifest.decoding, beam_size=beam_size, n_best=1)
+    run(create_app(settings, open_models(settings)), settings)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
@@ -137,14 +133,13 @@ def _exit(number: int, frame: FrameType | None) -> None:
 def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loaded: TextTranslator = translator or load_translator(settings)
-        options = search_options(loaded, settings.beam_size)
-        app.state.languages = Languages(loaded.languages, loaded.directions)
-        app.state.detector = LanguageDetector(loaded.languages)
-        app.state.signature = sign(loaded.manifest, options or loaded.manifest.decoding)
+        opened: TextTranslator = translator or open_models(settings)
+        app.state.languages = Languages(opened.languages, opened.directions)
+        app.state.detector = LanguageDetector(opened.languages)
+        app.state.signatures = sign(opened, settings.beam_size)
         async with Batcher(
-            loaded,
-            options=options,
+            opened,
+            beam_size=settings.beam_size,
             max_characters=settings.queue_characters,
             deadline_seconds=settings.deadline_seconds,
             batch_size=settings.batch_size,

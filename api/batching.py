@@ -25,12 +25,13 @@ from api.text_translator import TextTranslator
 from api.worker import Outcome, Worker
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
-    from translator.config import DecodingOptions
     from translator.inference import Translation
 
 logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER_SECONDS = 60
+REST_SECONDS = 5
+"""How often it is seen, while nothing is to be done, whether a model can be let go."""
 
 T = TypeVar("T")
 SameWork = tuple[tuple[str, ...], tuple[str, ...], str, int]
@@ -42,7 +43,7 @@ class Batcher:
 
     Args:
         translator: What translates.
-        options: How the search runs; None is the translator's default.
+        beam_size: Hypotheses kept a step; None is what each model recommends.
         max_characters: Characters that may be in flight; past them a request is refused. A larger one is let in when
             nothing else is, because it would never be otherwise.
         deadline_seconds: Time from arrival to answer.
@@ -54,7 +55,7 @@ class Batcher:
         self,
         translator: TextTranslator,
         *,
-        options: "DecodingOptions | None" = None,
+        beam_size: int | None = None,
         max_characters: int = 500_000,
         deadline_seconds: float = 120,
         batch_size: int = 64,
@@ -64,9 +65,7 @@ class Batcher:
         self._max_characters, self._deadline_seconds = max_characters, deadline_seconds
         self._metrics = metrics or Metrics()
         self._metrics.in_flight.set_function(lambda: self.characters_in_flight)
-        self._worker = Worker(
-            translator, options=options or translator.manifest.decoding, batch_size=batch_size, metrics=self._metrics
-        )
+        self._worker = Worker(translator, beam_size=beam_size, batch_size=batch_size, metrics=self._metrics)
         self._shared: dict[SameWork, Job] = {}
         self._fresh: list[Job] = []
         self._jobs: set[Job] = set()
@@ -234,7 +233,15 @@ class Batcher:
             elif self._closing:
                 return
             else:
+                await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        """Waits until there is some, and now and then lets the worker rest."""
+        try:
+            async with asyncio.timeout(REST_SECONDS):
                 await self._news.wait()
+        except TimeoutError:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._worker.rest)
 
     def _hand_out(self, ended: Sequence[Outcome]) -> None:
         characters = 0

@@ -10,6 +10,7 @@ from api.errors import InvalidRequestError
 from api.languages import Languages, language_name
 from api.schemas import Text, Texts, bodies_of
 from translator.errors import LanguageError
+from translator.text import join_lines
 
 REGIONS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-BR", "PT-PT")}
 """DeepL's clients never ask for these languages without a region; to a model they are one."""
@@ -29,6 +30,9 @@ class DeepLRequest(BaseModel):
     target_lang: Text = Field(description="Code of the language wanted, a region is ignored.", examples=["DE"])
     source_lang: Text | None = Field(default=None, description="Code of their language; without it each is looked at.")
     formality: Text = Field(default="default", description="`prefer_…` are not heeded, `more` and `less` refused.")
+    split_sentences: Text = Field(
+        default="1", description="`nonewlines`: a line break within a paragraph is a space; anything else is as 1."
+    )
     tag_handling: Text = Field(default="", description="`html`: tags go where their words go.")
     ignore_tags: list[Text] = Field(default=[], description="Refused in HTML; translate=no does the same.")
     alignment: bool = Field(default=False, description="Answer also which words belong together. Not in DeepL.")
@@ -67,6 +71,10 @@ class DeepLRequest(BaseModel):
         if (longest := max(map(len, wanted.text))) > max_characters:
             raise InvalidRequestError(f"A text has {longest} characters, and at most {max_characters} are taken.")
         return wanted
+
+    def texts(self) -> list[str]:
+        """Returns the texts, their lines joined if that is wished."""
+        return list(map(join_lines, self.text)) if self.split_sentences == "nonewlines" else self.text
 
 
 class DeepLTranslation(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.admission import Admission
-from api.answer_models import Signature
+from api.answers import Signatures
 from api.batching import Batcher
 from api.body import read_values
 from api.deepl import DeepLRequest
@@ -37,9 +37,9 @@ async def get_detector(request: Request) -> LanguageDetector:
     return cast(LanguageDetector, request.app.state.detector)
 
 
-async def get_signature(request: Request) -> Signature:
-    """Returns what says which model translates, and how."""
-    return cast(Signature, request.app.state.signature)
+async def get_signatures(request: Request) -> Signatures:
+    """Returns what says which models translate, and how."""
+    return cast(Signatures, request.app.state.signatures)
 
 
 async def get_admission(request: Request) -> Admission:
@@ -57,7 +57,7 @@ BatcherDependency = Annotated[Batcher, Depends(get_batcher)]
 LanguagesDependency = Annotated[Languages, Depends(get_languages)]
 DetectorDependency = Annotated[LanguageDetector, Depends(get_detector)]
 MetricsDependency = Annotated[Metrics, Depends(get_metrics)]
-SignatureDependency = Annotated[Signature, Depends(get_signature)]
+SignaturesDependency = Annotated[Signatures, Depends(get_signatures)]
 
 
 async def read_body_values(request: Request, settings: SettingsDependency) -> dict[str, object]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from api.answer_models import DetectedLanguage, Scores, Signature, WordLink
 from api.errors import InvalidRequestError
+from translator.text import join_lines
 
 
 def well_formed(value: object) -> object:
@@ -46,7 +47,10 @@ class TranslateRequest(BaseModel):
     alignment: bool = Field(False, description="Answer also which words belong together. Not in LibreTranslate.")
     scores: bool = Field(False, description="Answer also how sure the model is. Not in LibreTranslate.")
     signature: bool = Field(False, description="Answer also what translated, and how. Not in LibreTranslate.")
-
+    join_lines: bool = Field(
+        False,
+        description="Take a line break within a paragraph for a space, as in wrapped mail. Not in LibreTranslate.",
+    )
     stream: bool = Field(
         False,
         description="Answer one text as server-sent events: `text` with what has settled, then `done` with the whole "
@@ -84,8 +88,9 @@ class TranslateRequest(BaseModel):
         return self.source.strip().lower() == "auto"
 
     def texts(self) -> list[str]:
-        """Returns the texts as a list, also when q is a single one."""
-        return [self.q] if isinstance(self.q, str) else self.q
+        """Returns the texts as a list, also when q is a single one, their lines joined if that is wished."""
+        texts = [self.q] if isinstance(self.q, str) else self.q
+        return list(map(join_lines, texts)) if self.join_lines else texts
 
 
 def exceeds_limit(count: int, limit: int) -> InvalidRequestError:
@@ -102,7 +107,7 @@ def _sentence(name: str, kind: str) -> str:
     if kind == "missing":
         return f"Invalid request: missing {name} parameter"
     wanted = {"q": "not a string or an array of strings", "alternatives": "not a number"}
-    wanted |= dict.fromkeys(("alignment", "scores", "signature", "stream"), "not true or false")
+    wanted |= dict.fromkeys(("alignment", "scores", "signature", "join_lines", "stream"), "not true or false")
     return f"Invalid request: {name} parameter is {wanted.get(name, 'not a string')}"
 
 
@@ -145,7 +150,9 @@ class TranslateResponse(BaseModel):
     )
     alignment: list[WordLink] | list[list[WordLink]] | None = Field(None, description="Only if asked for.")
     scores: Scores | list[Scores] | None = Field(None, description="Only if asked for.")
-    signature: Signature | None = Field(None, description="Only if asked for.")
+    signature: list[Signature] | None = Field(
+        None, description="Only if asked for: the models that the texts went through, each once."
+    )
 
 
 class Language(BaseModel):

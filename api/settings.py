@@ -1,9 +1,14 @@
 """Where and how the service runs. Every field is read from the environment: CAROUSEL_PORT sets `port`.
 
+They may also stand in a TOML file, by their names, which CAROUSEL_SETTINGS or `carousel serve --settings` names.
+
 No settings object is made at import: the factory in `api.app` receives one.
 """
 
+import os
+import tomllib
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from translator.errors import ConfigError
 
 PREFIX = "CAROUSEL_"
+FILE_VARIABLE = PREFIX + "SETTINGS"
 
 
 class Settings(BaseSettings):
@@ -22,7 +28,13 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every network.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    model: str | Path | None = Field(default=None, description="Checkpoint folder or name; unset is the default model.")
+    model: str | Path | None = Field(
+        default=None,
+        description="Checkpoint folder, a folder of such, a name, or all built-in models; unset is the default model.",
+    )
+    model_idle_seconds: float = Field(
+        default=600, gt=0, description="How long one of several models stays loaded that nobody needs."
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
@@ -98,29 +110,48 @@ class Settings(BaseSettings):
         return tuple(origin for part in value.split(",") if (origin := part.strip()) and origin != "none")
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Reads the environment; an override that is not None wins over it.
+def load_settings(file: Path | None = None, **overrides: object) -> Settings:
+    """Reads a settings file and the environment, which wins; an override that is not None wins over both.
 
     Args:
+        file: TOML, with the names of `Settings`; None is what CAROUSEL_SETTINGS names, if it is set.
         **overrides: Fields of `Settings`, by name, as a command line has them.
 
     Returns:
         The settings.
 
     Raises:
-        ConfigError: A value cannot be used; the sentence names the setting.
+        ConfigError: A value cannot be used, or the file cannot be read; the sentence names the setting.
     """
+    if file is None and (named := os.environ.get(FILE_VARIABLE)):
+        file = Path(named)
     given = {name: value for name, value in overrides.items() if value is not None}
-    if unknown := sorted(given.keys() - Settings.model_fields.keys()):
-        raise ConfigError(f"{unknown[0]} is not a setting of the service; there are {_listed(Settings.model_fields)}.")
+    _refuse_unknown(given, "")
+    environment = {variable.upper() for variable, value in os.environ.items() if value}
+    written = _read(file) if file else {}
+    from_file = {name: value for name, value in written.items() if PREFIX + name.upper() not in environment}
+    from_file = {name: value for name, value in from_file.items() if name not in given}
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(from_file | given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
         reason = first["msg"][:1].lower() + first["msg"][1:]
-        raise ConfigError(f"{PREFIX}{name.upper()} ({name}) is {first['input']!r}: {reason}.") from None
+        place = f"{name} in {file}" if name in from_file else f"{PREFIX}{name.upper()} ({name})"
+        raise ConfigError(f"{place} is {first['input']!r}: {reason}.") from None
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _read(file: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The settings file {file} cannot be read: {error}.") from None
+    _refuse_unknown(table, f" in {file}")
+    return table
+
+
+def _refuse_unknown(names: Iterable[str], place: str) -> None:
+    for name in sorted(set(names) - Settings.model_fields.keys()):
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(Settings.model_fields)}."
+        raise ConfigError(f"{name}{place} is not a setting of the service; {hint}")

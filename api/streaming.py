@@ -16,8 +16,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 
-from api.answer_models import Signature
-from api.answers import Answer, blank_as_nothing, respond
+from api.answers import Answer, Signatures, blank_as_nothing, respond
 from api.errors import tell_apart
 from api.jobs import Partial
 from api.schemas import TranslateRequest
@@ -26,10 +25,10 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # a proxy th
 
 
 def streamed(
-    told: AsyncGenerator[Partial | Answer], *, request: Request, wanted: TranslateRequest, signature: Signature
+    told: AsyncGenerator[Partial | Answer], *, request: Request, wanted: TranslateRequest, signatures: Signatures
 ) -> EventSourceResponse:
     """Returns the response; the client going away closes `told`."""
-    return EventSourceResponse(_events(told, request, wanted, signature), headers=HEADERS)
+    return EventSourceResponse(_events(told, request, wanted, signatures), headers=HEADERS)
 
 
 def event_stream() -> dict[str, Any]:
@@ -47,7 +46,7 @@ def event_stream() -> dict[str, Any]:
 
 
 async def _events(
-    told: AsyncGenerator[Partial | Answer], request: Request, wanted: TranslateRequest, signature: Signature
+    told: AsyncGenerator[Partial | Answer], request: Request, wanted: TranslateRequest, signatures: Signatures
 ) -> AsyncIterator[bytes]:
     sent = 0
     try:
@@ -59,11 +58,11 @@ async def _events(
                     sent = len(each.text)
                 else:
                     yield format_sse_event(
-                        event="done", data_str=await asyncio.to_thread(_body, wanted, each, signature)
+                        event="done", data_str=await asyncio.to_thread(_body, wanted, each, signatures)
                     )
     except Exception as error:
         yield format_sse_event(event="error", data_str=json.dumps({"error": tell_apart(error, request)}))
 
 
-def _body(wanted: TranslateRequest, answer: Answer, signature: Signature) -> str:
-    return respond(wanted, [blank_as_nothing(answer)], signature).model_dump_json(exclude_unset=True)
+def _body(wanted: TranslateRequest, answer: Answer, signatures: Signatures) -> str:
+    return respond(wanted, [blank_as_nothing(answer)], signatures).model_dump_json(exclude_unset=True)

@@ -1,11 +1,13 @@
 """What the service asks of a translator, so that it can be served, and tested, without importing torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.config import DecodingOptions
     from translator.inference import Translation, TranslationRequest
+
+    Options = Callable[[DecodingOptions], DecodingOptions]
 
 
 class ModelFacts(Protocol):
@@ -29,26 +31,33 @@ class ModelFacts(Protocol):
 
 
 class TextTranslator(Protocol):
-    """What the service asks of a `translator.inference.Translator`."""
-
-    @property
-    def manifest(self) -> ModelFacts:
-        """What the checkpoint says of itself."""
+    """What the service asks of a `translator.model_pool.ModelPool`."""
 
     @property
     def languages(self) -> Sequence[str]:
-        """Codes of the languages that the model knows."""
+        """Codes of the languages that its models know."""
 
     @property
     def directions(self) -> Sequence[tuple[str, str]]:
         """(source, target) pairs that it translates."""
 
-    def session(self, *, options: "DecodingOptions | None" = None, batch_size: int = 64) -> "TextSession":
-        """Starts an empty session, in which texts of many callers are translated together."""
+    def route(self, source: str, target: str) -> Sequence[ModelFacts]:
+        """Returns the models that a text goes through, in order."""
+
+    def session(self, *, options: "Options | None" = None, batch_size: int = 64) -> "TextSession":
+        """Starts an empty session, in which texts of many callers are translated together.
+
+        Args:
+            options: Makes of what a checkpoint recommends how its model is to search.
+            batch_size: Most sentences that one model searches at once.
+        """
 
 
 class TextSession(Protocol):
-    """What the service asks of a `translator.session.TranslationSession`; only one thread does."""
+    """What the service asks of a `translator.session.TranslationSession`; only one thread does.
+
+    Not all that `admit` can be asked for is asked here: `n_best` of None is all that the session was made for.
+    """
 
     @property
     def live(self) -> int:
@@ -61,6 +70,9 @@ class TextSession(Protocol):
 
     def cancel(self, ticket: int) -> None:
         """Forgets texts."""
+
+    def rest(self) -> None:
+        """Lets go of models that nobody needed for a while."""
 
     def advance(self) -> Sequence[int]:
         """Writes one token of every sentence; returns the tickets whose texts have all ended."""

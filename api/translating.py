@@ -66,11 +66,14 @@ async def answer(
     sources = [source_of(found, target) if found else question.source or target for found in detected]
     if pages is not None:
         translated = await translate_pages(pages, sources, target, batcher=batcher)
-        return [Answer(text, None, found) for text, found in zip(translated, detected, strict=True)]
+        return [
+            Answer(text, None, found, (source, target) if page.units and source != target else None)
+            for page, text, found, source in zip(pages, translated, detected, sources, strict=True)
+        ]
     translations = await translate_texts(texts, sources, target, alternatives=question.alternatives, batcher=batcher)
     return [
-        Answer(translation.text if translation else text, translation, found)
-        for text, translation, found in zip(texts, translations, detected, strict=True)
+        Answer(translation.text if translation else text, translation, found, (source, target) if translation else None)
+        for text, translation, found, source in zip(texts, translations, detected, sources, strict=True)
     ]
 
 
@@ -112,7 +115,7 @@ async def _told(
             elif isinstance(told, str):
                 yield Answer(told, None, detected)
             else:
-                yield Answer(told.text, told, detected)
+                yield Answer(told.text, told, detected, (told.source, told.target))
 
 
 async def detect_sources(

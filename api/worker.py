@@ -23,24 +23,26 @@ class Worker:
 
     Args:
         translator: What translates.
-        options: How it searches.
+        beam_size: Hypotheses kept a step; None is what each model recommends.
         batch_size: Most sentences searched at once.
         metrics: Where it is counted how full the steps are.
     """
 
-    def __init__(
-        self, translator: TextTranslator, *, options: "DecodingOptions", batch_size: int, metrics: Metrics
-    ) -> None:
+    def __init__(self, translator: TextTranslator, *, beam_size: int | None, batch_size: int, metrics: Metrics) -> None:
         """Begins with nothing to do."""
-        self._translator, self._batch_size, self._metrics = translator, batch_size, metrics
-        # All that the beam holds can be asked for; those that hardly differ will not count as alternatives.
-        self._options = replace(options, n_best=options.beam_size)
+        self._translator, self._metrics = translator, metrics
+        self._beam_size, self._batch_size = beam_size, batch_size
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._session = self._translator.session(options=self._options, batch_size=self._batch_size)
         self._jobs: dict[int, Job] = {}  # by ticket
         self._told: dict[int, Partial] = {}
+
+    def _options(self, recommended: "DecodingOptions") -> "DecodingOptions":
+        """All that the beam holds can be asked for; those that hardly differ will not count as alternatives."""
+        beam_size = self._beam_size or recommended.beam_size
+        return replace(recommended, beam_size=beam_size, n_best=beam_size)
 
     @property
     def busy(self) -> bool:
@@ -59,6 +61,7 @@ class Worker:
         """
         outcomes = self._take(fresh)
         try:
+            self._session.rest()
             self._withdraw_abandoned()
             while self._jobs and not outcomes:
                 self._tell()
@@ -68,6 +71,10 @@ class Worker:
         except BaseException as error:
             return outcomes + self._apart([job for job in self._jobs.values() if not job.abandoned], error)
         return outcomes
+
+    def rest(self) -> None:
+        """Lets go of models that nobody needed for a while."""
+        self._session.rest()
 
     def _withdraw_abandoned(self) -> None:
         for ticket in [ticket for ticket, job in self._jobs.items() if job.abandoned]:
@@ -89,7 +96,7 @@ class Worker:
         requests = [
             TranslationRequest(text, source, job.target) for text, source in zip(job.texts, job.sources, strict=True)
         ]
-        n_best = self._options.beam_size if job.alternatives else 1
+        n_best = None if job.alternatives else 1
         return self._session.admit(requests, n_best=n_best, in_order=job.listener is not None)
 
     def _step(self) -> list[Outcome]:

@@ -1,5 +1,6 @@
 """`carousel serve`: the HTTP service, with the settings of the environment and of the command line."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ EXAMPLES = """\b
 Examples:
   carousel serve
   carousel serve --port 9000 --model runs/mine/export
+  carousel serve --model models/          every checkpoint in a folder
+  carousel serve --settings carousel.toml
   CAROUSEL_HOST=0.0.0.0 carousel serve
 """
 
@@ -26,15 +29,20 @@ def serve(
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings in TOML, by their names; CAROUSEL_SETTINGS.")
+    ] = None,
 ) -> None:
     """Serve translations over HTTP.
 
     POST /translate and GET /languages speak as LibreTranslate does, GET /health says that all is well, the
-    page at / is for people, and /docs describes it all. Every setting is also an environment variable with
-    the prefix CAROUSEL_; an option given here wins.
+    page at / is for people, and /docs describes it all. --model may name a folder of checkpoints, or "all"
+    built-in ones: each is loaded when it is first needed. Every setting is also an environment variable with
+    the prefix CAROUSEL_, which wins over the file; an option given here wins over both.
     """
     from api.app import serve as serve_forever
     from api.settings import load_settings
 
-    settings = load_settings(host=host, port=port, model=model, threads=threads, compute_type=compute_type)
-    serve_forever(settings)
+    serve_forever(
+        load_settings(settings, host=host, port=port, model=model, threads=threads, compute_type=compute_type)
+    )

@@ -8,11 +8,30 @@ from translator.folders import readable
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "everyday-en-de"
+ALL_MODELS = "all"
 
 
 def pretrained_models() -> dict[str, Path]:
     """Returns the folder of every model that came with the library, by name."""
     return {manifest.parent.name: manifest.parent for manifest in sorted(PRETRAINED.glob("*/manifest.json"))}
+
+
+def find_checkpoints(path_or_name: str | Path | None = None) -> list[Path]:
+    """Returns the folders of the checkpoints that a name or a folder stands for, sorted.
+
+    Args:
+        path_or_name: As `find_checkpoint` takes it; besides, a folder of checkpoints, or "all" built-in models.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if path_or_name is None:
+        return [find_checkpoint()]
+    if str(path_or_name) == ALL_MODELS and (built_in := list(pretrained_models().values())):
+        return built_in
+    folder = readable(Path(path_or_name))
+    within = [] if (folder / MANIFEST).is_file() else sorted(each.parent for each in folder.glob(f"[!.]*/{MANIFEST}"))
+    return within or [find_checkpoint(path_or_name)]
 
 
 def find_checkpoint(path_or_name: str | Path | None = None) -> Path:

@@ -175,6 +175,19 @@ def read_manifest(path: Path) -> Manifest:
         raise CheckpointError(f"{path / MANIFEST} is damaged ({error}); copy the checkpoint again.") from None
 
 
+def verify_checkpoint(path: Path) -> Manifest:
+    """Reads what a checkpoint says of itself, and sees that its files are those it speaks of.
+
+    Raises:
+        CheckpointError: It is missing, foreign, newer, cut short or altered.
+    """
+    path = readable(path)
+    manifest = read_manifest(path)
+    _verified(path / WEIGHTS, manifest.weights_sha256)
+    _verified(path / TOKENIZER, manifest.tokenizer_sha256)
+    return manifest
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads and verifies a checkpoint.
 

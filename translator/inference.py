@@ -16,10 +16,10 @@ from translator.config import DecodingOptions
 from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError, LanguageError
 from translator.judging import GivenPair, judge, link_words, read_pairs
+from translator.model_session import ModelSession
 from translator.pivot import reachable
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
-from translator.session import TranslationSession, check_direction
-from translator.task import Progress
+from translator.session import Progress, TranslationSession, check_direction
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "TranslationSession", "Translator"]
@@ -102,7 +102,7 @@ class Translator:
         Raises:
             LanguageError: With the languages or directions there are.
         """
-        check_direction(source, target, self.manifest)
+        check_direction(source, target, self.manifest.directions)
 
     def translate(
         self,
@@ -166,7 +166,19 @@ class Translator:
             options: How to search; None takes what the checkpoint recommends.
             batch_size: Most sentences decoded at once.
         """
-        return TranslationSession(self._engine, self._tokenizer, self.manifest, options=options, batch_size=batch_size)
+        return TranslationSession(
+            dict.fromkeys(self.manifest.directions, self.name),
+            lambda _: self.model_session(options=options, batch_size=batch_size),
+        )
+
+    def model_session(self, *, options: DecodingOptions | None = None, batch_size: int = 64) -> ModelSession:
+        """Starts this model's part in a session of several models; it takes directions that were taught, no others.
+
+        Args:
+            options: How to search; None takes what the checkpoint recommends.
+            batch_size: Most sentences decoded at once.
+        """
+        return ModelSession(self._engine, self._tokenizer, self.manifest, options=options, batch_size=batch_size)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str) -> list[Translation]:
         """Says what the model thinks of translations that exist: how likely each token is, which words belong together.

@@ -2,37 +2,50 @@
 
     admit() -> ticket ... advance(), advance(), ... -> tickets that have ended ... collect(ticket) -> translations
 
-Translating a file, streaming one answer and serving many clients at once are three callers of this one machine.
+Translating a file, streaming one answer and serving many clients at once are three callers of this one machine. It
+leads every text through the models that were taught its direction: one model, or two of them with a language between.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from translator.checkpoint import Manifest
-from translator.config import DecodingOptions
-from translator.decoding import DecodingQueue
-from translator.document import Document
-from translator.engine import DecodingEngine
-from translator.errors import ConfigError, LanguageError
-from translator.pivot import reachable
-from translator.task import Progress, TranslationTask
-from translator.tokenizer import Tokenizer
+from translator.errors import LanguageError
+from translator.model_session import ModelSession
+from translator.pivot import Direction, legs, reachable
 from translator.translation import Translation, TranslationRequest
+
+Progress = Callable[[int, int], None]
+"""Told (sentences done, sentences in all)."""
 
 
 @dataclass
 class _Caller:
-    """Whose texts are on their way, and how they were asked for."""
+    """Whose texts are on their way, and how far they are.
 
-    task: TranslationTask
+    Args:
+        legs: Says what to translate next.
+        onwards: Whether another leg follows.
+        n_best: Translations wanted of each text.
+        in_order: Whether the first sentences are wanted first.
+        progress: Whom to tell.
+    """
+
+    legs: Generator[list[TranslationRequest], list[Translation], list[Translation]]
+    onwards: bool
     n_best: int | None
     in_order: bool
-    lot: int = 0  # of the queue, whose first is 1
+    progress: Progress | None
+    parts: dict[tuple[str, int], list[int]] = field(default_factory=dict)  # (model, its ticket) -> places in the leg
+    found: list[Translation | None] = field(default_factory=list)  # by place
+    ended: int = 0  # sentences of the parts of this leg that have ended
+    before: int = 0  # sentences of the leg before
+    told: tuple[int, int] = 0, 0
+    translations: list[Translation] | None = None
     failure: Exception | None = None
 
 
 class TranslationSession:
-    """A search, the texts that are in it, and those that wait for it. Not thread-safe.
+    """Searches, the texts that are in them, and those that wait. Not thread-safe.
 
     Example:
         >>> session = Translator.load().session()  # doctest: +SKIP
@@ -43,41 +56,34 @@ class TranslationSession:
         'Guten Morgen!'
 
     Args:
-        engine: The model.
-        tokenizer: Of the model.
-        manifest: Of the model.
-        options: How to search; `n_best` is the most that a caller may ask for. None takes what the checkpoint
-            recommends.
-        batch_size: Most sentences searched at once; some more for a while when new texts come.
+        taught: Every direction that a model was taught, with that model's name.
+        start: Starts a session of the model of this name; asked again when that has nothing to do any more.
+        release: Told the models that are in use, so that others can be let go; None tells nobody.
     """
 
     def __init__(
         self,
-        engine: DecodingEngine,
-        tokenizer: Tokenizer,
-        manifest: Manifest,
-        *,
-        options: DecodingOptions | None = None,
-        batch_size: int = 64,
+        taught: Mapping[Direction, str],
+        start: Callable[[str], ModelSession],
+        release: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         """Begins with nothing to do."""
-        self._tokenizer, self._manifest = tokenizer, manifest
-        self._options = options or manifest.decoding
-        self._queue = DecodingQueue(engine, tokenizer, options=self._options, batch_size=batch_size)
+        self._taught, self._start, self._release = taught, start, release
+        self._sessions: dict[str, ModelSession] = {}  # by model, those that have something to do
         self._callers: dict[int, _Caller] = {}  # by ticket
-        self._tickets: dict[int, int] = {}  # by lot
+        self._owners: dict[tuple[str, int], int] = {}  # by model and its ticket
         self._ended: list[int] = []
         self._admitted = 0
 
     @property
     def busy(self) -> bool:
         """Whether any text has not ended."""
-        return self._queue.busy or bool(self._ended)
+        return bool(self._sessions) or bool(self._ended)
 
     @property
     def live(self) -> int:
         """Sentences that are searched now; more may wait."""
-        return self._queue.live
+        return sum(session.live for session in self._sessions.values())
 
     def admit(
         self,
@@ -91,7 +97,7 @@ class TranslationSession:
 
         Args:
             requests: Texts and directions.
-            n_best: Translations wanted of each, at most those of the session's options, which is what None asks for.
+            n_best: Translations wanted of each, at most those the session was made for, which is what None asks for.
             in_order: Whether somebody reads along, and wants the first sentences first.
             progress: Told (sentences done, sentences in all) as sentences end.
 
@@ -99,16 +105,19 @@ class TranslationSession:
             TypeError: A text is none.
             ConfigError: `n_best` is more than the session was made for.
             LanguageError: A direction is not translated.
+            CheckpointError: A model that is needed cannot be loaded.
         """
         self._check(requests)
-        if n_best is not None and not 1 <= n_best <= self._options.n_best:
-            raise ConfigError(
-                f"n_best is {n_best}, wanted 1 to {self._options.n_best}, which the session was made for."
-            )
-        task = TranslationTask(requests, self._manifest.directions, read=self._read, progress=progress)
+        onwards = any((source, target) not in self._taught for _, source, target in requests)
+        caller = _Caller(legs(requests, self._taught), onwards, n_best, in_order, progress)
         self._admitted += 1
-        self._callers[self._admitted] = _Caller(task, n_best, in_order)
-        self._search(self._admitted)
+        self._callers[self._admitted] = caller
+        try:
+            self._begin(self._admitted, next(caller.legs))
+        except BaseException:
+            self._forget(self._admitted)
+            raise
+        caller.told = self.progress(self._admitted)
         return self._admitted
 
     def cancel(self, ticket: int) -> None:
@@ -118,70 +127,134 @@ class TranslationSession:
 
     def advance(self) -> list[int]:
         """Writes one token of every sentence in the search; returns the tickets whose texts have all ended."""
-        for lot, position, hypotheses in self._queue.advance() if self._queue.busy else ():
-            if (ticket := self._tickets.get(lot)) is None:
-                continue  # another sentence of it could not be put together
-            caller = self._callers[ticket]
-            try:
-                if caller.task.take(position, hypotheses):
-                    self._search(ticket)
-            except Exception as error:
-                caller.failure = error
-                self._leave(caller)
-                self._ended.append(ticket)
+        for name, session in list(self._sessions.items()):
+            for part in session.advance():
+                self._take(name, part)
+        self.rest()
+        self._tell()
         ended, self._ended = self._ended, []
         return ended
+
+    def rest(self) -> None:
+        """Lets go of models that nobody needed for a while; `advance` does too, where there is anything to do."""
+        self._drop_idle()
+        if self._release is not None:
+            self._release(self._sessions.keys())
 
     def collect(self, ticket: int) -> list[Translation]:
         """Gives the translations of a ticket that has ended, in order, and forgets it.
 
         Raises:
             KeyError: There is no such ticket, or it was collected before.
-            Exception: What went wrong when its texts were put together.
+            Exception: What went wrong on their way.
         """
-        caller = self._forget(ticket)
+        caller = self._callers[ticket]
+        self._forget(ticket)
         if caller.failure is not None:
             raise caller.failure
-        return caller.task.translations
+        if caller.translations is None:
+            raise RuntimeError(f"Ticket {ticket} was collected too early; advance until it has ended.")
+        return caller.translations
 
     def settled(self, ticket: int) -> list[str]:
         """Says what the translation of each text of a live ticket will begin with; it only grows.
 
-        Of a direction that goes through a third language nothing is known before the second way.
+        Of texts that go through a third language nothing is known before their last way.
 
         Raises:
             KeyError: There is no such ticket, or it was collected before.
         """
         caller = self._callers[ticket]
-        return caller.task.settled(lambda position: self._queue.settled(caller.lot, position))
+        if caller.onwards:
+            return ["" for _ in caller.found]
+        texts = ["" if found is None else found.text for found in caller.found]
+        for (name, part), places in caller.parts.items():
+            for place, text in zip(places, self._sessions[name].settled(part), strict=True):
+                texts[place] = text
+        return texts
 
     def progress(self, ticket: int) -> tuple[int, int]:
         """Says how many sentences of a live ticket are done, and how many there are.
 
+        Two ways are told as one; the second is taken to be as long as the first.
+
         Raises:
             KeyError: There is no such ticket, or it was collected before.
         """
-        return self._callers[ticket].task.done
-
-    def _search(self, ticket: int) -> None:
-        """Sends a caller's sentences into the search, or, if it wants none any more, among those that have ended."""
         caller = self._callers[ticket]
-        self._leave(caller)
-        if caller.task.wanted:
-            caller.lot = self._queue.add(caller.task.wanted, n_best=caller.n_best, in_order=caller.in_order)
-            self._tickets[caller.lot] = ticket
-        else:
+        done = count = caller.ended
+        for name, part in caller.parts:
+            of_part = self._sessions[name].progress(part)
+            done, count = done + of_part[0], count + of_part[1]
+        if caller.before:
+            return caller.before + (caller.before * done // count if count else caller.before), 2 * caller.before
+        return done, (1 + caller.onwards) * count
+
+    def _begin(self, ticket: int, requests: Sequence[TranslationRequest]) -> None:
+        """Sends the texts of a leg to the models that were taught their directions."""
+        caller = self._callers[ticket]
+        caller.found, caller.ended = [None] * len(requests), 0
+        places: dict[str, list[int]] = {}
+        for place, (_, source, target) in enumerate(requests):
+            places.setdefault(self._taught[source, target], []).append(place)
+        for name, chosen in places.items():
+            if name not in self._sessions:
+                self._sessions[name] = self._start(name)
+            texts = [requests[place] for place in chosen]
+            part = name, self._sessions[name].admit(texts, n_best=caller.n_best, in_order=caller.in_order)
+            caller.parts[part], self._owners[part] = chosen, ticket
+        if not places:
+            self._go_on(ticket)
+
+    def _take(self, name: str, part: int) -> None:
+        """Takes what a model has translated; when it was the last of a leg, begins the next, or ends."""
+        if (ticket := self._owners.pop((name, part), None)) is None:
+            return  # another part of it went wrong
+        session, caller = self._sessions[name], self._callers[ticket]
+        places = caller.parts.pop((name, part))
+        _, sentences = session.progress(part)
+        try:
+            for place, translation in zip(places, session.collect(part), strict=True):
+                caller.found[place] = translation
+            caller.ended += sentences
+            if not caller.parts:
+                self._go_on(ticket)
+        except Exception as error:
+            caller.failure = error
+            self._leave(caller)
             self._ended.append(ticket)
 
-    def _leave(self, caller: "_Caller") -> None:
-        self._queue.withdraw(caller.lot)
-        self._tickets.pop(caller.lot, None)
+    def _go_on(self, ticket: int) -> None:
+        caller = self._callers[ticket]
+        found = [translation for translation in caller.found if translation is not None]
+        try:
+            requests = caller.legs.send(found)
+        except StopIteration as last:
+            caller.translations = last.value
+            self._ended.append(ticket)
+        else:
+            caller.before, caller.onwards = caller.ended, False
+            self._begin(ticket, requests)
 
-    def _forget(self, ticket: int) -> "_Caller":
-        caller = self._callers.pop(ticket)
-        self._leave(caller)
+    def _tell(self) -> None:
+        for ticket, caller in self._callers.items():
+            if caller.progress is not None and (now := self.progress(ticket)) != caller.told:
+                caller.told = now
+                caller.progress(*now)
+
+    def _leave(self, caller: _Caller) -> None:
+        for name, part in caller.parts:
+            del self._owners[name, part]
+            self._sessions[name].cancel(part)
+        caller.parts = {}
+
+    def _forget(self, ticket: int) -> None:
+        self._leave(self._callers.pop(ticket))
         self._ended = [ended for ended in self._ended if ended != ticket]
-        return caller
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        self._sessions = {name: session for name, session in self._sessions.items() if session.busy}
 
     def _check(self, requests: Sequence[TranslationRequest]) -> None:
         for number, request in enumerate(requests):
@@ -192,28 +265,19 @@ class TranslationSession:
                     f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."
                 )
         for source, target in {(request.source, request.target) for request in requests}:
-            check_direction(source, target, self._manifest)
-
-    def _read(self, request: TranslationRequest) -> Document:
-        # A curve holds for the search that it was fitted with, whatever the number of answers.
-        calibrated = replace(self._options, n_best=1) == replace(self._manifest.decoding, n_best=1)
-        return Document(
-            request,
-            tokenizer=self._tokenizer,
-            max_source_tokens=self._manifest.max_source_tokens,
-            calibration=self._manifest.calibration(request.source, request.target) if calibrated else None,
-        )
+            check_direction(source, target, self._taught)
 
 
-def check_direction(source: str, target: str, manifest: Manifest) -> None:
-    """Refuses a direction that the model leads to on no way.
+def check_direction(source: str, target: str, taught: Collection[Direction]) -> None:
+    """Refuses a direction that the `taught` ones lead to on no way.
 
     Raises:
         LanguageError: With the languages or directions there are.
     """
+    languages = sorted({language for direction in taught for language in direction})
     for language in (source, target):
-        if language not in manifest.languages:
-            raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(manifest.languages)}.")
-    if (source, target) not in (directions := reachable(manifest.directions)):
+        if language not in languages:
+            raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(languages)}.")
+    if (source, target) not in (directions := reachable(tuple(taught))):
         known = ", ".join(f"{one} to {other}" for one, other in directions)
         raise LanguageError(f"{source!r} to {target!r} is not supported; choose from: {known}.")

@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from translator.segmentation import Segment, segments
+from translator.segmentation import Segment, join_lines, segments
 
-__all__ = ["NormalisedText", "Segment", "normalise", "segments", "words"]
+__all__ = ["NormalisedText", "Segment", "join_lines", "normalise", "segments", "words"]
 
 # What cannot be seen: controls that are not white space, soft hyphen, grapheme joiner, bidi marks, zero-width
 # characters, invisible operators, interlinear marks, tags, lone surrogates. U+200D has a rule of its own.

@@ -54,7 +54,7 @@ async def translate(
 ) -> Response:
     """Translates texts, each from the language named or from its own."""
     question = Question(
-        wanted.text,
+        wanted.texts(),
         resolve_code(wanted.target_lang, "target_lang", languages),
         wanted.source_lang and resolve_code(wanted.source_lang, "source_lang", languages),
         html=bool(wanted.tag_handling),

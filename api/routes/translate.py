@@ -9,7 +9,7 @@ from api.dependencies import (
     BatcherDependency,
     DetectorDependency,
     LanguagesDependency,
-    SignatureDependency,
+    SignaturesDependency,
     TranslateRequestDependency,
     admit_by_field,
 )
@@ -33,7 +33,7 @@ async def translate(
     languages: LanguagesDependency,
     detector: DetectorDependency,
     batcher: BatcherDependency,
-    signature: SignatureDependency,
+    signatures: SignaturesDependency,
 ) -> Response:
     """Translates a text, or an array of texts, from one language, or each from its own, to another.
 
@@ -50,9 +50,9 @@ async def translate(
     )
     if wanted.stream:
         told = await read_along(question, languages=languages, detector=detector, batcher=batcher)
-        return streamed(told, request=request, wanted=wanted, signature=signature)
+        return streamed(told, request=request, wanted=wanted, signatures=signatures)
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = [blank_as_nothing(found) for found in await while_connected(request, work)]
     # In a thread: the alignment and scores of a long text are a hundred thousand records.
-    body = await asyncio.to_thread(lambda: respond(wanted, answers, signature).model_dump_json(exclude_unset=True))
+    body = await asyncio.to_thread(lambda: respond(wanted, answers, signatures).model_dump_json(exclude_unset=True))
     return Response(body, media_type="application/json")

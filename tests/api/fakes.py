@@ -1,11 +1,13 @@
 """A translator that is quick, countable, and can be held up: what the service is tested against."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from translator.config import DecodingOptions
 from translator.inference import Translation, TranslationRequest
+
+Options = Callable[[DecodingOptions], DecodingOptions]
 
 DIRECTIONS = (("en", "de"), ("de", "en"), ("fr", "en"))
 
@@ -24,6 +26,7 @@ class FakeTranslator:
     languages = ("de", "en", "fr")
     directions = DIRECTIONS
     manifest = FakeManifest()
+    model_of: Mapping[tuple[str, str], Sequence[FakeManifest]] = {}  # for directions that go through other models
 
     def __init__(
         self,
@@ -38,7 +41,8 @@ class FakeTranslator:
         self.failures = failures or {}
         self.batches: list[list[str]] = []  # the texts of each request
         self.together: list[list[str]] = []  # the texts that ended with the same step
-        self.options: list[DecodingOptions | None] = []
+        self.options: list[DecodingOptions] = []
+        self.rests = 0
         self.n_best: list[int | None] = []
         self.threads: set[str] = set()
         self.begun = threading.Event()
@@ -57,8 +61,11 @@ class FakeTranslator:
     def open(self) -> bool:
         return self._open.wait(0.002)
 
-    def session(self, *, options: DecodingOptions | None = None, batch_size: int = 64) -> "FakeSession":
-        self.options.append(options)
+    def route(self, source: str, target: str) -> Sequence[FakeManifest]:
+        return self.model_of.get((source, target), [self.manifest])
+
+    def session(self, *, options: Options | None = None, batch_size: int = 64) -> "FakeSession":
+        self.options.append(options(self.manifest.decoding) if options else self.manifest.decoding)
         return FakeSession(self)
 
 
@@ -82,6 +89,9 @@ class FakeSession:
         self._translator.batches.append([request.text for request in requests])
         self._translator.n_best.append(n_best)
         return self._admitted
+
+    def rest(self) -> None:
+        self._translator.rests += 1
 
     def cancel(self, ticket: int) -> None:
         self._translator.stopped.append([request.text for request in self._requests.pop(ticket)])

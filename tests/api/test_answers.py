@@ -7,7 +7,7 @@ import pytest
 
 from api.answers import Answer, alternatives
 from tests.api.conftest import Service
-from tests.api.fakes import FakeTranslator
+from tests.api.fakes import FakeManifest, FakeTranslator
 from translator.alignment import AlignedWords
 from translator.config import DecodingOptions
 from translator.translation import SentenceScore, TokenScore, Translation
@@ -102,12 +102,31 @@ async def test_the_signature_names_model_and_search(service: Service, translator
         body = (await client.post("/translate", json={**HELLO, "signature": True, "alternatives": 1})).json()
     options = asdict(DecodingOptions(beam_size=2))
     del options["n_best"]  # how many are shown changes none of them
-    assert body["signature"] == {
-        "model": translator.manifest.name,
-        "weights": translator.manifest.weights_sha256,
-        "tokenizer": translator.manifest.tokenizer_sha256,
-        "decoding": options,
-    }
+    assert body["signature"] == [
+        {
+            "model": translator.manifest.name,
+            "weights": translator.manifest.weights_sha256,
+            "tokenizer": translator.manifest.tokenizer_sha256,
+            "decoding": options,
+        }
+    ]
+
+
+async def test_the_signature_names_each_model_that_had_a_part_once(
+    service: Service, translator: FakeTranslator
+) -> None:
+    one, other = FakeManifest(name="one"), FakeManifest(name="other")
+    translator.model_of = {("en", "de"): [one], ("fr", "en"): [other, one]}
+    for source, target, text, names in (
+        ("en", "de", "Hello", ["one"]),
+        ("fr", "en", "Bonjour", ["other", "one"]),
+        ("en", "de", " ", []),
+        ("en", "en", "Hello", []),
+    ):
+        async with service() as client:
+            wish = {"q": [text, text], "source": source, "target": target, "signature": True}
+            body = (await client.post("/translate", json=wish)).json()
+        assert [each["model"] for each in body["signature"]] == names
 
 
 async def test_alternatives_never_change_the_search(service: Service, translator: FakeTranslator) -> None:
@@ -116,7 +135,7 @@ async def test_alternatives_never_change_the_search(service: Service, translator
             await client.post("/translate", json={**HELLO, "alternatives": wanted})
     whole_beam = DecodingOptions().beam_size
     assert translator.options == [DecodingOptions(n_best=whole_beam)], "one search for all"
-    assert translator.n_best == [1, whole_beam, whole_beam]
+    assert translator.n_best == [1, None, None], "all that the session was made for"
 
 
 async def test_a_neighbour_without_alternatives_gets_none(service: Service, translator: FakeTranslator) -> None:

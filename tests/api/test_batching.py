@@ -142,12 +142,27 @@ async def test_the_loop_stays_free_while_a_batch_is_decoded(translator: FakeTran
         assert await answer == ["<de>slow"]
 
 
-async def test_options_reach_the_translator(translator: FakeTranslator) -> None:
-    options = DecodingOptions(beam_size=2)
-    async with Batcher(translator, options=options) as made:
+@pytest.mark.parametrize(("wanted", "beam_size"), [(2, 2), (None, DecodingOptions().beam_size)])
+async def test_a_wanted_beam_changes_nothing_else_that_the_model_recommends(
+    translator: FakeTranslator, wanted: int | None, beam_size: int
+) -> None:
+    async with Batcher(translator, beam_size=wanted) as made:
         await ask(made, "text")
-    assert translator.options == [DecodingOptions(beam_size=2, n_best=2)], "as many answers as anybody may ask for"
+    wide = DecodingOptions(beam_size=beam_size, n_best=beam_size)
+    assert translator.options == [wide], "as many answers as anybody may ask for"
     assert translator.n_best == [1]
+
+
+async def test_models_can_be_let_go_while_there_is_nothing_to_do(
+    translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.batching.REST_SECONDS", 0.01)
+    async with Batcher(translator) as made:
+        await ask(made, "text")
+        before = translator.rests
+        await asyncio.sleep(0.1)
+        assert translator.rests > before + 1
+        assert await ask(made, "text") == ["<de>text"]
 
 
 async def test_too_much_in_flight_is_refused_with_a_time_to_come_back(translator: FakeTranslator) -> None:

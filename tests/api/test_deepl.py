@@ -49,6 +49,16 @@ async def test_texts_are_translated_in_order(service: Service, parts: dict[str, 
     assert (response.status_code, response.json()) == (200, {"translations": [item("<de>a", "a"), item("<de>b", "b")]})
 
 
+async def test_lines_are_joined_where_newlines_are_to_split_nothing(
+    service: Service, translator: FakeTranslator
+) -> None:
+    wish = {"text": ["a\nb\n\nc"], "source_lang": "EN", "target_lang": "DE"}
+    async with service() as client:
+        for split, text in (("nonewlines", "a b\n\nc"), ("1", "a\nb\n\nc"), ("0", "a\nb\n\nc")):
+            response = await client.post("/v2/translate", json={**wish, "split_sentences": split})
+            assert response.json() == {"translations": [item(f"<de>{text}", text)]}
+
+
 async def test_a_single_text_may_be_a_string(service: Service) -> None:
     async with service() as client:
         response = await client.post("/v2/translate", json={"text": "a", "source_lang": "EN", "target_lang": "DE"})

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 import api
-from api.app import create_app, search_options
+from api.app import create_app
 from api.languages import Languages
 from api.settings import Settings
 from tests.api.conftest import Service
-from tests.api.fakes import FakeTranslator
-from translator.config import DecodingOptions
 from translator.errors import CheckpointError
 
 pytestmark = pytest.mark.anyio
@@ -204,12 +202,6 @@ def test_the_script_finds_every_element_and_every_control_has_a_name() -> None:
     assert wanted <= ids
     labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', page))
     assert labelled == set(re.findall(r'<(?:select|textarea)[^>]* id="([^"]+)"', page))
-
-
-def test_a_beam_in_the_settings_changes_nothing_else_the_model_recommends() -> None:
-    translator = FakeTranslator()
-    assert search_options(translator, None) is None
-    assert search_options(translator, 2) == DecodingOptions(beam_size=2)
 
 
 def links(page: str) -> list[str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from api.app import load_translator
+from api.app import open_models
 from api.languages import Languages
 from api.server import curl_line, reachable
 from api.settings import Settings, load_settings
 from translator.errors import ConfigError
-from translator.inference import Translator
+from translator.model_pool import ModelPool
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,11 +25,11 @@ def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.Monkey
     assert (settings.host, settings.port, settings.model, settings.threads) == ("0.0.0.0", 9001, None, None)
 
 
-def test_the_translator_is_loaded_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[object] = []
-    monkeypatch.setattr(Translator, "load", lambda *args, **options: loaded.append((args, options)))
-    load_translator(Settings(model="mine", threads=2, compute_type="float32"))
-    assert loaded == [(("mine",), {"threads": 2, "compute_type": "float32"})]
+def test_models_are_opened_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(ModelPool, "find", lambda *args, **options: opened.append((args, options)))
+    open_models(Settings(model="mine", threads=2, compute_type="float32", model_idle_seconds=9))
+    assert opened == [(("mine",), {"threads": 2, "compute_type": "float32", "idle_seconds": 9})]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,42 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
 
 def test_an_unknown_override_names_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match="prot is not a setting of the service; there are host, port, "):
+    with pytest.raises(ConfigError, match="prot is not a setting of the service; did you mean port"):
         load_settings(prot=1)
+    with pytest.raises(ConfigError, match="zzz is not a setting of the service; there are host, port, "):
+        load_settings(zzz=1)
+
+
+def test_a_file_stands_below_the_environment_and_that_below_an_override(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "carousel.toml"
+    file.write_text('host = "0.0.0.0"\nport = 1\nbatch_size = 1\ncors_origins = ["http://a.test"]\n', encoding="utf-8")
+    monkeypatch.setenv("CAROUSEL_PORT", "2")
+    monkeypatch.setenv("CAROUSEL_BATCH_SIZE", "2")
+    monkeypatch.setenv("CAROUSEL_HOST", "")
+    found = load_settings(file, batch_size=3)
+    assert (found.host, found.port, found.batch_size) == ("0.0.0.0", 2, 3)
+    assert found.cors_origins == ("http://a.test",)
+    monkeypatch.setenv("CAROUSEL_SETTINGS", str(file))
+    assert load_settings().host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        pytest.param("prot = 1\n", r"^prot in .*toml is not a setting of the service; did you mean port\?$", id="name"),
+        pytest.param("port = 'x'\n", r"^port in .*carousel.toml is 'x': input should be a valid integer", id="value"),
+        pytest.param("port 1\n", r"^The settings file .*carousel.toml cannot be read: ", id="no TOML"),
+        pytest.param(None, r"^The settings file .*carousel.toml cannot be read: .*No such file", id="no file"),
+    ],
+)
+def test_a_settings_file_that_is_wrong_is_named(tmp_path: Path, written: str | None, sentence: str) -> None:
+    file = tmp_path / "carousel.toml"
+    if written is not None:
+        file.write_text(written, encoding="utf-8")
+    with pytest.raises(ConfigError, match=sentence):
+        load_settings(file)
 
 
 def test_the_documentation_lists_every_setting_with_its_default() -> None:

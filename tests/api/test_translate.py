@@ -90,6 +90,12 @@ async def test_a_form_is_utf8_encoded_or_not(service: Service, body: str) -> Non
     assert response.json() == {"translatedText": "<en>Grüße"}
 
 
+async def test_lines_are_joined_if_that_is_wished(service: Service) -> None:
+    async with service() as client:
+        wish = {"q": ["a\nb\n\n- c"], "source": "en", "target": "de", "join_lines": True}
+        assert (await client.post("/translate", json=wish)).json() == {"translatedText": ["<de>a b\n\n- c"]}
+
+
 async def test_a_language_to_itself_comes_back_unchanged(service: Service, translator: FakeTranslator) -> None:
     async with service() as client:
         response = await client.post("/translate", json={"q": [" a ", ""], "source": "de", "target": "DE"})

@@ -67,7 +67,7 @@ def load(settings):
         time.sleep(float(os.environ["LOAD_SECONDS"]))
     return SlowTranslator()
 
-app.load_translator = load
+app.open_models = load
 app.serve(load_settings())
 """
 
@@ -290,6 +290,25 @@ def test_a_model_that_is_altered_while_it_serves_changes_nothing_until_the_next_
         assert server.client.post("/translate", json=STATION).json() == before
         shutil.rmtree(folder)
         assert server.client.post("/translate", json={**STATION, "q": "Good morning!"}).status_code == 200
+        assert server.stop() == 0
+
+
+@needs_model
+def test_all_models_are_served_together_and_a_text_may_go_through_two(tmp_path: Path) -> None:
+    settings = tmp_path / "carousel.toml"
+    settings.write_text('model = "all"\nmodel_idle_seconds = 1000\n', encoding="utf-8")
+
+    def models_of(server: Server, body: dict[str, str]) -> tuple[str, list[str]]:
+        answer = server.client.post("/translate", json={**body, "signature": True}).json()
+        return answer["translatedText"], [each["model"] for each in answer["signature"]]
+
+    with running("-m", "carousel", "serve", "--settings", str(settings)) as server:
+        listed = {entry["code"]: entry["targets"] for entry in server.client.get("/languages").json()}
+        assert listed == {code: ["de", "en", "es", "fr"] for code in ("de", "en", "es", "fr")}
+        assert models_of(server, STATION)[1] == ["everyday-en-de"]
+        assert models_of(server, {"q": "Danke!", "source": "de", "target": "fr"})[1] == ["everyday-en-de", "everyday"]
+        page = {"q": "<p>Thank you!</p>", "source": "en", "target": "fr", "format": "html"}
+        assert models_of(server, page) == ("<p>Merci !</p>", ["everyday"])
         assert server.stop() == 0
 
 

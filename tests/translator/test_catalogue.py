@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from translator import catalogue
-from translator.catalogue import DEFAULT_MODEL, find_checkpoint, pretrained_models
+from translator.catalogue import DEFAULT_MODEL, find_checkpoint, find_checkpoints, pretrained_models
 from translator.errors import CheckpointError
 
 
@@ -34,6 +34,17 @@ def test_without_a_name_it_is_the_default_model(built_in: Path) -> None:
 @pytest.mark.parametrize("kind", [str, Path], ids=["text", "path"])
 def test_a_name_finds_the_built_in_model(built_in: Path, kind: type) -> None:
     assert find_checkpoint(kind("another")) == built_in / "another"
+
+
+def test_all_are_the_built_in_models_and_a_folder_stands_for_those_in_it(built_in: Path) -> None:
+    assert find_checkpoints() == find_checkpoints(DEFAULT_MODEL) == [built_in / DEFAULT_MODEL]
+    assert find_checkpoints("all") == find_checkpoints(built_in) == [built_in / "another", built_in / DEFAULT_MODEL]
+    assert find_checkpoints(built_in / "another") == [built_in / "another"]
+    (built_in / ".another.new").mkdir()
+    (built_in / ".another.new" / "manifest.json").touch()  # one that is being written
+    assert len(find_checkpoints(built_in)) == 2
+    with pytest.raises(CheckpointError, match="There is no checkpoint 'nothing'"):
+        find_checkpoints("nothing")
 
 
 @pytest.mark.parametrize("kind", [str, Path], ids=["text", "path"])

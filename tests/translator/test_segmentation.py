@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from translator.errors import ConfigError
-from translator.segmentation import segments
+from translator.segmentation import join_lines, segments
 
 AWKWARD = st.text(
     st.one_of(
@@ -115,3 +115,34 @@ def test_a_hundred_thousand_characters_are_cut_in_seconds(unit: str) -> None:
     start = time.process_time()
     assert segments(text, "en")[-1].end == len(text)
     assert time.process_time() - start < 5  # about 0.2 at most; a quadratic algorithm takes minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Where is\nthe station?", "Where is the station?", id="wrapped"),
+        pytest.param("one \r\ntwo", "one   two", id="spaces before the end, and two characters of it"),
+        pytest.param("one\n\ntwo\n \nthree\n", "one\n\ntwo\n \nthree\n", id="paragraphs"),
+        pytest.param("one\n  two", "one\n  two", id="indented"),
+        pytest.param("To buy:\n- milk\n* eggs\n2. bread", "To buy:\n- milk\n* eggs\n2. bread", id="lists"),
+        pytest.param("- milk and\nhoney", "- milk and honey", id="an item that was wrapped"),
+        pytest.param("It is\n-5 degrees or\n2.5 more", "It is -5 degrees or 2.5 more", id="numbers are no lists"),
+        pytest.param("She said\n> no\n# Next\n| a |", "She said\n> no\n# Next\n| a |", id="marks"),
+    ],
+)
+def test_wrapped_lines_are_joined(text: str, expected: str) -> None:
+    assert join_lines(text) == expected
+
+
+@given(AWKWARD)
+def test_joining_lines_moves_no_character(text: str) -> None:
+    joined = join_lines(text)
+    assert len(joined) == len(text)
+    assert all(one == other or (one in "\r\n\t " and other == " ") for one, other in zip(text, joined, strict=True))
+    assert join_lines(joined) == joined
+
+
+def test_joining_lines_is_quick_on_any_white_space() -> None:
+    started = time.process_time()
+    join_lines("a" + " " * 200_000 + "b" + " \r" * 100_000 + "\t" * 100_000)
+    assert time.process_time() - started < 2
