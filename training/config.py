@@ -80,6 +80,7 @@ class ModelSizes:
     decoder_layers: int = 2
     decoder_size: int = 512
     attention_heads: int = 1
+    lexical_shortcut: bool = False
 
     def __post_init__(self) -> None:
         """Refuses sizes that no model can have, before any text is read."""

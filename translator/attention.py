@@ -22,11 +22,13 @@ class Memory(NamedTuple):
     Args:
         keys: [B, S, D].
         values: [B, S, D], the encoder outputs, zero on padding.
+        embedded: [B, S, E], the embeddings of the source, zero on padding.
         mask: [B, S] bool, True for a real token.
     """
 
     keys: Tensor
     values: Tensor
+    embedded: Tensor
     mask: Tensor
 
 
@@ -47,10 +49,10 @@ class Attention(nn.Module):
         self.key = nn.Linear(memory_size, memory_size, bias=False)
         self.scale = (memory_size // heads) ** -0.5
 
-    def remember(self, encoder_outputs: Tensor, mask: Tensor) -> Memory:
-        """Projects the keys of `encoder_outputs` [B, S, D]."""
-        values = encoder_outputs.masked_fill(~mask[..., None], 0.0)
-        return Memory(self.key(values), values, mask)
+    def remember(self, encoder_outputs: Tensor, embedded: Tensor, mask: Tensor) -> Memory:
+        """Projects the keys of `encoder_outputs` [B, S, D], which were read from `embedded` [B, S, E]."""
+        values, embedded = (part.masked_fill(~mask[..., None], 0.0) for part in (encoder_outputs, embedded))
+        return Memory(self.key(values), values, embedded, mask)
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Looks up the source for every query.

@@ -23,6 +23,7 @@ class ModelConfig:
         decoder_layers: LSTM layers, at least 1; the first asks the attention, the later ones receive the context.
         decoder_size: H, hidden units of each decoder layer.
         attention_heads: Independent attention distributions; must divide D. 1 is plain attention.
+        lexical_shortcut: Whether the readout also sees the embeddings of the source pieces that attention looks at.
         dropout: Probability of dropping a unit between layers while training; 0 is off.
     """
 
@@ -33,13 +34,18 @@ class ModelConfig:
     decoder_layers: int = 2
     decoder_size: int = 512
     attention_heads: int = 1
+    lexical_shortcut: bool = False
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuses sizes that no model can have."""
         for name, value in vars(self).items():
-            if name != "dropout":
+            if name not in ("dropout", "lexical_shortcut"):
                 _require_count(name, value)
+        _require(
+            isinstance(self.lexical_shortcut, bool),
+            f"lexical_shortcut is {self.lexical_shortcut!r}, wanted true or false.",
+        )
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}, wanted a number from 0 up to, not including, 1.")
         width = 2 * self.encoder_size
         _require(

@@ -5,7 +5,11 @@ attention, for all steps at once; the context goes to every later layer and to t
 previous step's attention is fed back, so training has no loop over time. Attention is asked *after* the state took in
 the token, which keeps it usable as alignment of the token that follows.
 
-Source: Wu et al. 2016, section 3 and Chen et al. 2018, section 4.1 (first-layer attention, context to all layers).
+With the lexical shortcut the readout also sees the embeddings of the source, summed by the same attention: a word can
+then be translated, or copied, by what it is, whatever the encoder made of it in its sentence.
+
+Source: Wu et al. 2016, section 3 and Chen et al. 2018, section 4.1 (first-layer attention, context to all layers);
+Nguyen & Chiang 2018, section 4, and Gehring et al. 2017, section 3.3 (embeddings beside the encoder's outputs).
 """
 
 from typing import NamedTuple
@@ -61,11 +65,20 @@ class Decoder(nn.Module):
         memory_size: D, width of the encoder outputs.
         layers: LSTM layers, at least 1.
         heads: Attention heads.
+        lexical_shortcut: Whether the readout sees the attended source embeddings.
         dropout: On every layer's input and on the readout while training; 0 is off.
     """
 
     def __init__(
-        self, *, input_size: int, hidden_size: int, memory_size: int, layers: int, heads: int, dropout: float
+        self,
+        *,
+        input_size: int,
+        hidden_size: int,
+        memory_size: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        lexical_shortcut: bool = False,
     ) -> None:
         """Makes bridge, layers, attention and readout."""
         super().__init__()
@@ -73,7 +86,8 @@ class Decoder(nn.Module):
         self.attention = Attention(query_size=hidden_size, memory_size=memory_size, heads=heads)
         widths = [input_size] + [hidden_size + memory_size] * (layers - 1)
         self.layers = nn.ModuleList(LstmLayer(width, hidden_size) for width in widths)
-        self.readout = nn.Linear(hidden_size + memory_size, input_size)
+        self.lexical_shortcut = lexical_shortcut
+        self.readout = nn.Linear(hidden_size + memory_size + lexical_shortcut * input_size, input_size)
         self.dropout = SequenceDropout(dropout)
 
     def initial_state(self, summary: Tensor) -> DecoderState:
@@ -100,7 +114,10 @@ class Decoder(nn.Module):
             above, after = self._run(depth, inputs, state)
             outputs = outputs + above
             states.append(after)
-        readout = torch.tanh(self.readout(self.dropout(torch.cat([outputs, context], dim=-1))))
+        seen = [outputs, context]
+        if self.lexical_shortcut:
+            seen.append(attention_weights.to(context.dtype) @ memory.embedded.to(context.dtype))  # [B, T, E]
+        readout = torch.tanh(self.readout(self.dropout(torch.cat(seen, dim=-1))))
         hidden, cell = (torch.cat(parts) for parts in zip(*states, strict=True))
         return DecoderOutput(self.dropout(readout), attention_weights, DecoderState(hidden, cell))
 

@@ -78,9 +78,11 @@ class DecodingEngine:
         output_type: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
         self.output = make_product(model.embedding.weight, model.output_bias, bound=1, compute_type=output_type)
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
-        meeting_context = [layer.inputs[:, width:] for layer in later] + [readout.weight[:, width:]]
+        to_context, to_embedded = readout.weight[:, width:].tensor_split([len(attention.key.weight)], dim=1)
+        meeting_context = [layer.inputs[:, width:] for layer in later] + [to_context]
         self.context_widths = [len(weight) for weight in meeting_context]
         self.values = self._value_products(torch.cat(meeting_context), model.encoder)
+        self.lexical = self._lexical_product(to_embedded, model) if decoder.lexical_shortcut else None
 
     def session(self) -> "DecodingSession":
         """Starts an empty search."""
@@ -88,7 +90,8 @@ class DecodingEngine:
 
     def encode(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
-        encoded = self.model.encoder(self.model.embed(source.ids), source)
+        embedded = self.model.embed(source.ids)
+        encoded = self.model.encoder(embedded, source)
         values = encoded.encoder_outputs.masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
@@ -96,6 +99,9 @@ class DecodingEngine:
         projected = torch.cat(
             [product(part) for product, part in zip(self.values, rows.chunk(self.heads, 1), strict=True)], 1
         )
+        if self.lexical is not None:  # to the readout, which comes last, an even share through each head
+            to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
+            to_readout += self.lexical(embedded.view(batch * length, -1))[:, None] / self.heads
         memory = SentenceMemory(keys, projected.to(self._kept_as).view(batch, length, -1), source.mask)
         return memory, self.model.decoder.initial_state(encoded.summary)
 
@@ -121,6 +127,11 @@ class DecodingEngine:
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
         return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
+
+    def _lexical_product(self, weight: Tensor, model: TranslationModel) -> Product:
+        """What a source position adds to the readout for being the piece it is."""
+        longest = float(model.embedding.weight.abs().max()) * model.embedding_scale
+        return self._product(weight, None, bound=longest)
 
     def _value_products(self, weight: Tensor, encoder: Encoder) -> list[Product]:
         """One product for each head, which sees its slice of the encoder outputs."""

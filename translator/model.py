@@ -36,6 +36,7 @@ class TranslationModel(nn.Module):
         decoder_layers: Decoder layers.
         decoder_size: H.
         attention_heads: Attention distributions a step.
+        lexical_shortcut: Whether the readout sees the attended source embeddings.
         dropout: Probability while training; 0 is off.
     """
 
@@ -50,6 +51,7 @@ class TranslationModel(nn.Module):
         decoder_size: int,
         attention_heads: int,
         dropout: float,
+        lexical_shortcut: bool = False,
     ) -> None:
         """Makes the parts with fresh random weights."""
         super().__init__()
@@ -64,6 +66,7 @@ class TranslationModel(nn.Module):
             memory_size=2 * encoder_size,
             layers=decoder_layers,
             heads=attention_heads,
+            lexical_shortcut=lexical_shortcut,
             dropout=dropout,
         )
         self.output_bias = nn.Parameter(torch.zeros(vocab_size))
@@ -77,8 +80,9 @@ class TranslationModel(nn.Module):
 
     def encode(self, source: PaddedIds) -> EncodedSource:
         """Reads the sources."""
-        encoded = self.encoder(self.embed(source.ids), source)
-        memory = self.decoder.attention.remember(encoded.encoder_outputs, source.mask)
+        embedded = self.embed(source.ids)
+        encoded = self.encoder(embedded, source)
+        memory = self.decoder.attention.remember(encoded.encoder_outputs, embedded, source.mask)
         return EncodedSource(memory, self.decoder.initial_state(encoded.summary))
 
     def decode(self, token_ids: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:

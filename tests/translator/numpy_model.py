@@ -80,8 +80,10 @@ def decode(model: TranslationModel, source: Sequence[int], target: Sequence[int]
     for depth in range(1, len(decoder.layers)):
         inputs = np.concatenate([outputs, context], axis=1)
         outputs = outputs + Cell(decoder.layers[depth]).read(inputs, *state_of[depth])[0]
-    both = np.concatenate([outputs, context], axis=1)
-    readout = np.tanh(both @ array(decoder.readout.weight).T + array(decoder.readout.bias))
+    seen = [outputs, context]
+    if decoder.lexical_shortcut:
+        seen.append(attention @ embed(model, source))
+    readout = np.tanh(np.concatenate(seen, axis=1) @ array(decoder.readout.weight).T + array(decoder.readout.bias))
     logits = readout @ array(model.embedding.weight).T + array(model.output_bias)
     return np.log(softmax(logits)), attention
 

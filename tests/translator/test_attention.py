@@ -26,7 +26,12 @@ def mask_of(lengths: list[int]) -> Tensor:
 
 def remember(attention: Attention, lengths: list[int]) -> Memory:
     mask = mask_of(lengths)
-    return attention.remember(torch.randn(*mask.shape, WIDTH), mask)
+    return look_back(attention, torch.randn(*mask.shape, WIDTH), mask)
+
+
+def look_back(attention: Attention, encoder_outputs: Tensor, mask: Tensor) -> Memory:
+    """A memory whose embeddings do not matter: attention never asks them."""
+    return attention.remember(encoder_outputs, encoder_outputs, mask)
 
 
 @settings(max_examples=50)
@@ -80,7 +85,7 @@ def test_a_query_that_shouts_a_key_gets_its_value() -> None:
     attention = Attention(query_size=4, memory_size=4, heads=1).requires_grad_(False)
     attention.query.weight.copy_(torch.eye(4))
     attention.key.weight.copy_(torch.eye(4))
-    memory = attention.remember(torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool))
+    memory = look_back(attention, torch.eye(4)[None], torch.ones(1, 4, dtype=torch.bool))
     context, weights = attention(1000 * torch.eye(4)[None], memory)
     assert torch.equal(weights[0], torch.eye(4))
     assert torch.equal(context[0], torch.eye(4))
@@ -96,8 +101,8 @@ def test_heads_that_agree_are_one_head(heads: int) -> None:
     one.key.weight.zero_()[:width] = many.key.weight[:width]
     encoder_outputs, mask = torch.randn(3, 5, WIDTH), mask_of([5, 2, 3])
     queries = torch.randn(3, 4, QUERY)
-    context, weights = many(queries, many.remember(encoder_outputs, mask))
-    one_context, one_weights = one(queries, one.remember(encoder_outputs, mask))
+    context, weights = many(queries, look_back(many, encoder_outputs, mask))
+    one_context, one_weights = one(queries, look_back(one, encoder_outputs, mask))
     torch.testing.assert_close(weights, one_weights)
     torch.testing.assert_close(context, one_context)
 
@@ -129,17 +134,19 @@ def test_whatever_stands_on_padding_even_nan_changes_nothing() -> None:
     dirty = clean.masked_fill(~mask[..., None], float("nan"))
     queries = torch.randn(2, 2, QUERY)
     for one, other in zip(
-        attention(queries, attention.remember(clean, mask)),
-        attention(queries, attention.remember(dirty, mask)),
+        attention(queries, look_back(attention, clean, mask)),
+        attention(queries, look_back(attention, dirty, mask)),
         strict=True,
     ):
         assert torch.equal(one, other)
-    assert (attention.remember(dirty, mask).values[~mask] == 0).all()
+    memory = look_back(attention, dirty, mask)
+    assert (memory.values[~mask] == 0).all()
+    assert (memory.embedded[~mask] == 0).all()
 
 
 def test_weights_stay_float32_where_the_rest_is_bfloat16() -> None:
     attention = make(2).bfloat16()
-    memory = attention.remember(torch.randn(1, 300, WIDTH).bfloat16(), torch.ones(1, 300, dtype=torch.bool))
+    memory = look_back(attention, torch.randn(1, 300, WIDTH).bfloat16(), torch.ones(1, 300, dtype=torch.bool))
     context, weights = attention(torch.randn(1, 1, QUERY).bfloat16(), memory)
     assert (context.dtype, weights.dtype) == (torch.bfloat16, torch.float32)
     torch.testing.assert_close(weights.sum(), torch.tensor(1.0))

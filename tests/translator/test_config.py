@@ -34,6 +34,12 @@ def test_dropout_is_a_probability_below_one(dropout: float) -> None:
         ModelConfig(vocab_size=8, dropout=dropout)
 
 
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_the_lexical_shortcut_is_there_or_not(value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^lexical_shortcut is {value!r}, wanted true or false"):
+        ModelConfig(vocab_size=8, lexical_shortcut=value)  # type: ignore[arg-type]
+
+
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_heads_must_divide_the_width_of_the_encoder(encoder_size: int, heads: int) -> None:
     if (2 * encoder_size) % heads == 0:

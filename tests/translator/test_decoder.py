@@ -50,9 +50,9 @@ def test_a_later_token_changes_nothing_before_it(model: TranslationModel, encode
 def test_what_was_found_in_the_source_does_not_change_where_to_look_next(
     model: TranslationModel, encoded: EncodedSource
 ) -> None:
-    keys, values, mask = encoded.memory
+    keys, values, embedded, mask = encoded.memory
     one = model.decode(TARGETS, encoded.state, encoded.memory)
-    two = model.decode(TARGETS, encoded.state, Memory(keys, values + mask[..., None], mask))
+    two = model.decode(TARGETS, encoded.state, Memory(keys, values + mask[..., None], embedded, mask))
     assert torch.equal(one.attention_weights, two.attention_weights)
     assert not torch.allclose(one.readout, two.readout)
 
@@ -93,7 +93,7 @@ def test_dropout_is_at_work_while_training_only() -> None:
     torch.manual_seed(0)
     decoder = Decoder(input_size=8, hidden_size=10, memory_size=12, layers=2, heads=1, dropout=0.5)
     embedded, summary = torch.randn(1, 4, 8), torch.randn(1, 12)
-    memory = decoder.attention.remember(torch.randn(1, 3, 12), torch.ones(1, 3, dtype=torch.bool))
+    memory = decoder.attention.remember(torch.randn(1, 3, 12), torch.randn(1, 3, 8), torch.ones(1, 3, dtype=torch.bool))
 
     def readout() -> Tensor:
         said: Tensor = decoder(embedded, decoder.initial_state(summary), memory).readout

@@ -71,8 +71,9 @@ def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_steps_equal_the_plain_model(layers: int) -> None:
-    model = make_model(3, decoder_layers=layers, attention_heads=layers)
+@pytest.mark.parametrize("lexical_shortcut", [False, True])
+def test_steps_equal_the_plain_model(layers: int, lexical_shortcut: bool) -> None:
+    model = make_model(3, decoder_layers=layers, attention_heads=layers, lexical_shortcut=lexical_shortcut)
     target = [BOS, 4, 19, 19, 8, 6]
     session = DecodingEngine(model, pad_id=PAD).session()
     session.admit([SOURCES[0]], 1)
@@ -83,7 +84,7 @@ def test_steps_equal_the_plain_model(layers: int) -> None:
 @pytest.mark.parametrize("compute_type", COMPUTE_TYPES[1:])
 def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tolerance: float = 0.15) -> None:
     """A weight of this model is about 0.4 and a product sums about twenty: an error of a percent each, at most."""
-    model = make_model(3)
+    model = make_model(3, lexical_shortcut=True)
     target = [BOS, 4, 19, 19, 8, 6]
     session = DecodingEngine(model, pad_id=PAD, compute_type=compute_type).session()
     session.admit([SOURCES[0]], 1)
@@ -121,7 +122,8 @@ def test_no_row_is_larger_than_its_product_was_told(
 
         return check
 
-    model = make_model(seed, weight=weight, decoder_layers=decoder_layers, encoder_layers=encoder_layers)
+    layers = {"decoder_layers": decoder_layers, "encoder_layers": encoder_layers}
+    model = make_model(seed, weight=weight, **layers, lexical_shortcut=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("translator.engine.make_product", checked)
         session = DecodingEngine(model, pad_id=PAD).session()

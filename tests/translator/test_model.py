@@ -34,6 +34,7 @@ def log_probs(model: TranslationModel, pairs: Pairs, *, pad_id: int = PAD) -> tu
         pytest.param({}, id="two encoder and three decoder layers, two heads"),
         pytest.param({"encoder_layers": 1, "decoder_layers": 1, "attention_heads": 1}, id="one of each"),
         pytest.param({"encoder_layers": 3, "decoder_layers": 2, "attention_heads": 4}, id="deep encoder, four heads"),
+        pytest.param({"lexical_shortcut": True}, id="with the lexical shortcut"),
     ],
 )
 def test_teacher_forcing_says_what_the_plain_model_says(sizes: dict[str, int]) -> None:
