@@ -1,5 +1,6 @@
 """The factory of the application: settings in, FastAPI out. Importing it loads neither torch nor a model."""
 
+import os
 import signal
 import sys
 import threading
@@ -96,6 +97,8 @@ def open_models(settings: Settings) -> "ModelPool":
     Raises:
         CheckpointError: There is none, or one cannot be used.
     """
+    # oneDNN keeps the kernels of so many shapes, about half a megabyte each; requests that come and go make thousands.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     from translator.model_pool import ModelPool
 
     return ModelPool.find(

@@ -116,7 +116,8 @@ def count_work(sizes: ModelConfig) -> Work:
     row = layers + attention + hidden * embedding + embedding * sizes.vocab_size
     inputs = [embedding] + [width] * (sizes.encoder_layers - 1)
     encoder = sum(2 * 4 * sizes.encoder_size * (each + sizes.encoder_size) for each in inputs)
-    return Work(row, encoder + width * (width + projected))
+    lexical = sizes.lexical_shortcut * embedding * embedding
+    return Work(row, encoder + width * (width + projected) + lexical)
 
 
 def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:

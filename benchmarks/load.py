@@ -16,10 +16,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 LONG_SENTENCES = 60  # as in load_users.py
@@ -38,9 +38,9 @@ def main() -> None:
     for clients in options.clients:
         for long in dict.fromkeys((0, options.long)):
             for name, command in servers.items():
-                with running(command) as address:
-                    load(options, address, clients=1, long=0, seconds=3)  # warm
-                    found = load(options, address, clients=clients, long=long, seconds=options.seconds)
+                with running(command) as server:
+                    load(options, server, clients=1, long=0, seconds=3)  # warm
+                    found = load(options, server, clients=clients, long=long, seconds=options.seconds)
                 print(f"| {clients} | {long} | {name} | {row(found)} |", flush=True)
 
 
@@ -55,8 +55,15 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class Server(NamedTuple):
+    """A server that answers, and its process."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[str]:
+def running(command: Sequence[str]) -> Iterator[Server]:
     """Starts a server on a free port, waits until it is healthy, and ends it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -69,7 +76,7 @@ def running(command: Sequence[str]) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         wait_until_healthy(address)
-        yield address
+        yield Server(address, process.pid)
     finally:
         process.terminate()
         process.wait(30)
@@ -87,15 +94,28 @@ def wait_until_healthy(address: str) -> None:
     raise SystemExit(f"The server at {address} was not healthy within {START_SECONDS} seconds.")
 
 
-def load(options: argparse.Namespace, address: str, *, clients: int, long: int, seconds: int) -> dict[str, Any]:
+def load(options: argparse.Namespace, server: Server, *, clients: int, long: int, seconds: int) -> dict[str, Any]:
     """Lets clients ask for some seconds; returns locust's figures by the kind of text."""
+    return locust(
+        options.locust,
+        "load_users.py",
+        server.address,
+        clients=clients,
+        seconds=seconds,
+        environment={"LOAD_SOURCE": str(options.source.resolve()), "LOAD_LONG": str(long)},
+    )
+
+
+def locust(
+    python: str, users: str, address: str, *, clients: int, seconds: int, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Lets the clients of a locustfile loose on a server; returns locust's figures by the name of the request."""
     done = subprocess.run(
         [
-            options.locust, "-m", "locust", "--locustfile", str(HERE / "load_users.py"), "--headless", "--json",
-            "--host", address, "--users", str(clients), "--spawn-rate", str(clients), "--run-time", f"{seconds}s",
-            "--stop-timeout", "60",
+            python, "-m", "locust", "--locustfile", str(HERE / users), "--headless", "--json", "--host", address,
+            "--users", str(clients), "--spawn-rate", str(clients), "--run-time", f"{seconds}s", "--stop-timeout", "60",
         ],
-        env={**os.environ, "LOAD_SOURCE": str(options.source.resolve()), "LOAD_LONG": str(long)},
+        env={**os.environ, **environment},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     try:

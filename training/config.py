@@ -192,7 +192,8 @@ class ExperimentConfig:
         corpora: What is learned from.
         start_from: Checkpoint whose sizes and weights the run goes on with: a folder, or the name of a built-in model;
             without it the weights are random.
-        model: Its sizes; without it the defaults. Not beside `start_from`.
+        model: Its sizes; without it the defaults, or those of `start_from`. With both, the decoder may be wider than
+            the checkpoint's, and have the lexical shortcut besides: it says the same at first, and learns on.
         tokenizer: How it is learned; without it the defaults, or the tokenizer of `start_from`. With both, pieces
             that are new begin with the weights of those that spelt them.
         licence: Of the weights, for the model card.

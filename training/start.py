@@ -1,8 +1,8 @@
 """Where a run starts: from random weights and a tokenizer of its own, or from a checkpoint that exists.
 
 Starting from a checkpoint is how a translator is taught more, or taught one team's way of speaking, in a fraction of
-the time: its sizes stay, its weights are the first ones, and everything else is an ordinary run. Its pieces stay too,
-unless the experiment wants others: for another language, say.
+the time: its weights are the first ones, and everything else is an ordinary run. Its pieces stay too, unless the
+experiment wants others: for another language, say. So do its sizes, unless it is to grow.
 """
 
 import logging
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from training.config import ExperimentConfig, ModelSizes, TokenizerConfig
 from training.corpus import ParallelText
+from training.growth import grow_model
 from training.tokenizer import learn_tokenizer
 from training.vocabulary_transfer import transfer_vocabulary
 from translator.catalogue import find_checkpoint
@@ -71,15 +72,14 @@ def _afresh(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
 
 def _onwards(config: ExperimentConfig, texts: list[ParallelText], checkpoint: Checkpoint) -> Start:
     manifest, model, tokenizer = checkpoint
+    sizes, weights, recipe = manifest.model, dict[str, Tensor](model.state_dict()), dict[str, Any]()
     if config.model is not None:
-        raise ConfigError(
-            f"start_from takes the model of {manifest.name}, and the file describes another; take the model table out, "
-            "or start_from."
-        )
-    weights, recipe = model.state_dict(), {}
+        sizes = replace(manifest.model, **asdict(config.model))
+        weights = grow_model(weights, manifest.model, sizes, seed=config.training.seed)
     if config.tokenizer is not None:
-        tokenizer = _learn(config.tokenizer, config, texts)
-        weights, recipe = transfer_vocabulary(checkpoint, tokenizer), {"tokenizer": asdict(config.tokenizer)}
+        old, tokenizer = tokenizer, _learn(config.tokenizer, config, texts)
+        weights = transfer_vocabulary(weights, old, tokenizer)
+        recipe["tokenizer"] = asdict(config.tokenizer)
     elif unknown := sorted(set(config.languages) - set(tokenizer.languages)):
         raise ConfigError(
             f"{manifest.name} knows {', '.join(tokenizer.languages)}, and the corpora are also in "
@@ -92,7 +92,7 @@ def _onwards(config: ExperimentConfig, texts: list[ParallelText], checkpoint: Ch
         "credits": manifest.credits,
         "training": manifest.training,
     }
-    sizes = replace(manifest.model, vocab_size=tokenizer.vocab_size, dropout=config.training.dropout)
+    sizes = replace(sizes, vocab_size=tokenizer.vocab_size, dropout=config.training.dropout)
     return Start(tokenizer, sizes, weights, recipe | {"started_from": origin})
 
 

@@ -6,23 +6,24 @@ spelt it before, a new language's token as the mean of the old languages'. Nothi
 Source: Gee et al. 2022, "Fast Vocabulary Transfer for Language Model Compression", section 2.2.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from translator.checkpoint import Checkpoint
 from translator.tokenizer import Tokenizer
 
 
-def transfer_vocabulary(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Tensor]:
-    """Returns the weights of `checkpoint` for the pieces of `tokenizer`, by name.
+def transfer_vocabulary(weights: Mapping[str, Tensor], old: Tokenizer, new: Tokenizer) -> dict[str, Tensor]:
+    """Returns a model's `weights` for the pieces of `new` instead of those of `old`, by name.
 
     Every row [E] of the embedding table, and every output bias, is the mean of those of the old pieces it stands for.
     """
-    weights = dict(checkpoint.model.state_dict())
-    stands_for = [_old_ids(piece, checkpoint.tokenizer, tokenizer) for piece in tokenizer.pieces]
-    for name in ("embedding.weight", "output_bias"):
-        weights[name] = torch.stack([weights[name][ids].mean(dim=0) for ids in stands_for])
-    return weights
+    stands_for = [_old_ids(piece, old, new) for piece in new.pieces]
+    return dict(weights) | {
+        name: torch.stack([weights[name][ids].mean(dim=0) for ids in stands_for])
+        for name in ("embedding.weight", "output_bias")
+    }
 
 
 def _old_ids(piece: str, old: Tokenizer, new: Tokenizer) -> list[int]:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from translator.beam_history import BeamHistory
-from translator.beams import DEAD, Beams, Candidates, Place, new_beams
+from translator.beams import DEAD, Beams, Candidates, Place, counting, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
@@ -170,7 +170,7 @@ class BeamSearch:
             self._cancelled = set()
         if not self._sentences:
             return []
-        with torch.no_grad():
+        with torch.inference_mode():
             output = self._stepper.step(self._beams.token_ids.flatten())
             self._check(output)
             candidates = self._beams.candidates(output.log_probs, self._forbidden_ids)
@@ -219,8 +219,8 @@ class BeamSearch:
             results = [(self._sentences[position].ticket, self._hypotheses(position)) for position in ended]
             parents = parents[~done]
             self._leave(ended)
-        if not torch.equal(parents, torch.arange(beam_size, device=self._device).expand_as(parents)):
-            first_rows = torch.arange(0, parents.numel(), beam_size, device=self._device).unsqueeze(1)
+        if not torch.equal(parents, counting(beam_size, self._device).expand_as(parents)):
+            first_rows = counting(len(parents), self._device).unsqueeze(1) * beam_size
             self._stepper.reorder((first_rows + parents).flatten())
         return results
 

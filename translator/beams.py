@@ -8,6 +8,7 @@ row · F the most hypotheses that any sentence may want.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -99,7 +100,7 @@ class Beams:
 
     def coverage_penalties(self, beta: float) -> Tensor:
         """`scoring.coverage_penalty` of every row, [B, K]."""
-        positions = torch.arange(self.coverage.shape[2], device=self.coverage.device)
+        positions = counting(self.coverage.shape[2], self.coverage.device)
         real = positions < self.source_lengths.unsqueeze(1)  # [B, S]
         return (log_coverage(self.coverage) * real.unsqueeze(1)).sum(dim=2) * beta
 
@@ -128,7 +129,7 @@ class Beams:
     def open_places(self) -> Tensor:
         """Which of the K places no finished hypothesis holds, the first ones; [B, K] bool."""
         beam_size = self.log_probs.shape[1]
-        return torch.arange(beam_size, device=self.log_probs.device) < beam_size - self.finished_counts.unsqueeze(1)
+        return counting(beam_size, self.log_probs.device) < beam_size - self.finished_counts.unsqueeze(1)
 
     def worst_wanted(self) -> Tensor:
         """Score that a new hypothesis must pass to be given, [B]; DEAD while fewer have finished than are wanted."""
@@ -171,6 +172,12 @@ def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: 
     )
 
 
+@lru_cache(maxsize=256)
+def counting(count: int, device: torch.device) -> Tensor:
+    """Returns 0 to count - 1, [count]; many share it, so nobody may write to it."""
+    return torch.arange(count, device=device)
+
+
 def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """`values.topk(count)`, in half the time on a processor: the best are in the blocks whose best are the best.
 
@@ -182,7 +189,7 @@ def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return best, places
     blocks = values.reshape(rows, -1, BLOCK)
     chosen = blocks.amax(dim=2).topk(count, sorted=False).indices  # [rows, count]
-    rest = blocks[torch.arange(rows).unsqueeze(1), chosen].flatten(1)  # [rows, count * BLOCK]
+    rest = blocks[counting(rows, values.device).unsqueeze(1), chosen].flatten(1)  # [rows, count * BLOCK]
     best, places = rest.topk(count)
     return best, chosen.gather(1, places // BLOCK) * BLOCK + places % BLOCK
 

@@ -27,6 +27,8 @@ from translator.encoder import Encoder
 from translator.model import TranslationModel
 from translator.products import ComputeType, Product, make_product
 
+LENGTH_STEP = 8
+
 
 class SentenceMemory(NamedTuple):
     """What the steps need of sources, computed once a sentence.
@@ -35,12 +37,14 @@ class SentenceMemory(NamedTuple):
         keys: [B, S, D].
         projected_values: [B, S, heads * M]: for each head, what a source position adds per unit of attention to the
             gates of the later layers and to the readout, one behind the other.
-        mask: [B, S] bool, True for a real token.
+        padding: [B, S] bool, True where there is no token.
+
+    S is a multiple of 8: oneDNN makes a kernel for each length and keeps so many.
     """
 
     keys: Tensor
     projected_values: Tensor
-    mask: Tensor
+    padding: Tensor
 
 
 class DecodingEngine:
@@ -102,7 +106,8 @@ class DecodingEngine:
         if self.lexical is not None:  # to the readout, which comes last, an even share through each head
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.view(batch * length, -1))[:, None] / self.heads
-        memory = SentenceMemory(keys, projected.to(self._kept_as).view(batch, length, -1), source.mask)
+        projected = projected.to(self._kept_as).view(batch, length, -1)
+        memory = SentenceMemory(*(_lengthened(part, _rounded_up(length)) for part in (keys, projected, ~source.mask)))
         return memory, self.model.decoder.initial_state(encoded.summary)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
@@ -119,11 +124,13 @@ class DecodingEngine:
         batch, beam_size, _ = queries.shape
         queries = queries.view(batch, beam_size, self.heads, -1).transpose(1, 2)  # [B, heads, K, D/heads]
         keys = memory.keys.view(batch, memory.keys.shape[1], self.heads, -1).permute(0, 2, 3, 1)
-        scores = (queries @ keys).masked_fill(~memory.mask[:, None, None], -torch.inf)
+        scores = (queries @ keys).masked_fill_(memory.padding[:, None, None], -torch.inf)
         weights = scores.softmax(dim=-1)  # [B, heads, K, S]
-        values = memory.projected_values.view(batch, memory.mask.shape[1], self.heads, -1).transpose(1, 2)
-        context = (weights.to(values.dtype) @ values).float().sum(dim=1)  # [B, K, M]
-        return context.flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
+        values = memory.projected_values.view(batch, memory.padding.shape[1], self.heads, -1).transpose(1, 2)
+        contexts = (weights.to(values.dtype) @ values).float()  # [B, heads, K, M]
+        if self.heads == 1:
+            return contexts.flatten(0, 2), weights.flatten(0, 2)
+        return contexts.sum(dim=1).flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
         return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
@@ -148,7 +155,7 @@ class DecodingSession:
         self._memory: SentenceMemory | None = None
         self._state: DecoderState | None = None
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         """Encodes `sources` and appends `beam_size` rows for each."""
         self._beam_size = beam_size
@@ -160,7 +167,7 @@ class DecodingSession:
             state = DecoderState(*(torch.cat(both, dim=1) for both in zip(self._state, state, strict=True)))
         self._memory, self._state = memory, state
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, token_ids: Tensor) -> StepOutput:
         """Advances every row by its previous token.
 
@@ -179,7 +186,7 @@ class DecodingSession:
         gates = engine.first(state.hidden[0]) + engine.first_gates.index_select(0, token_ids)
         outputs, cell = lstm_cell(gates, state.cell[0])  # [N, H]
         # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
-        queries = engine.query(outputs).view(len(self._memory.mask), self._beam_size, -1)
+        queries = engine.query(outputs).view(len(self._memory.padding), self._beam_size, -1)
         context, weights = engine.attend(queries, self._memory)
         *to_gates, to_readout = context.split(engine.context_widths, dim=1)
         hiddens, cells = [outputs], [cell]
@@ -205,9 +212,9 @@ class DecodingSession:
         if not len(sentences):
             self._memory = self._state = None
             return
-        keys, values, mask = (part.index_select(0, sentences) for part in self._memory)
-        longest = int(mask.sum(dim=1).max())
-        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in (keys, values, mask)))
+        parts = [part.index_select(0, sentences) for part in self._memory]
+        longest = _rounded_up(int((~parts[-1]).sum(dim=1).max()))
+        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in parts))
         rows = sentences[:, None] * self._beam_size + torch.arange(self._beam_size, device=sentences.device)
         self._state = self._state.select(rows.flatten())
 
@@ -254,8 +261,16 @@ def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
 def _join(first: SentenceMemory, second: SentenceMemory) -> SentenceMemory:
     """Puts sentences below one another, the shorter memory padded."""
     longest = max(first.keys.shape[1], second.keys.shape[1])
-    parts = []
-    for one, other in zip(first, second, strict=True):
-        fill = [(0, 0) * (one.dim() - 2) + (0, longest - part.shape[1]) for part in (one, other)]
-        parts.append(torch.cat([nn.functional.pad(one, fill[0]), nn.functional.pad(other, fill[1])]))
-    return SentenceMemory(*parts)
+    return SentenceMemory(
+        *(torch.cat([_lengthened(part, longest) for part in both]) for both in zip(first, second, strict=True))
+    )
+
+
+def _lengthened(part: Tensor, length: int) -> Tensor:
+    """Pads one part of a memory, [B, S] or [B, S, any], to a length; padding is True or 0."""
+    room = (0, 0) * (part.dim() - 2) + (0, length - part.shape[1])
+    return nn.functional.pad(part, room, value=part.dtype == torch.bool)
+
+
+def _rounded_up(length: int) -> int:
+    return -(-length // LENGTH_STEP) * LENGTH_STEP

@@ -69,11 +69,18 @@ def test_a_path_that_ends_in_such_a_name_is_a_path(folder: Path) -> None:
         make_trainer(folder, name="path", start_from=f"runs/{DEFAULT_MODEL}")
 
 
-def test_sizes_of_ones_own_are_refused(folder: Path) -> None:
-    path = write_run(folder, name="own-sizes", start_from="first/best")
-    path.write_text(path.read_text(encoding="utf-8") + "[model]\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="takes the model of small model, and the file describes another"):
-        train(path)
+def test_it_may_grow(folder: Path) -> None:
+    there = load_checkpoint(folder / "first" / "best")
+    sizes = {"decoder_size": 12, "lexical_shortcut": True}
+    trainer = make_trainer(folder, name="larger", start_from="first/best", model=sizes)
+    assert trainer.manifest.model == replace(there.manifest.model, **sizes)  # type: ignore[arg-type]
+    train(write_run(folder, name="larger", start_from="first/best", model=sizes, max_steps=2))
+    assert load_checkpoint(folder / "larger" / "best").manifest.model == trainer.manifest.model
+
+
+def test_other_sizes_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.embedding_size is 4 and that of start_from 8; "):
+        make_trainer(folder, name="own-sizes", start_from="first/best", model={"embedding_size": 4})
 
 
 def test_with_a_tokenizer_of_its_own_it_can_learn_another_language(folder: Path) -> None:

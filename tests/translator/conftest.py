@@ -81,7 +81,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def model(tokenizer: Tokenizer) -> TranslationModel:
-    model = make_model(7, weight=2.0, vocab_size=tokenizer.vocab_size)
+    model = make_model(8, weight=2.0, vocab_size=tokenizer.vocab_size)
     with torch.no_grad():
         model.output_bias[tokenizer.eos_id] += 2.0  # some sentences end by themselves, some are cut
     return model.requires_grad_(False)

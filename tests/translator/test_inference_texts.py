@@ -49,7 +49,7 @@ def test_empty_text_and_white_space_come_back_as_they_came(translator: Translato
 
 
 def test_paragraphs_blank_lines_and_white_space_stay(translator: Translator) -> None:
-    text = "  the old cat waits in the house.\n\n\tQuickly, jump over it!\n"
+    text = "  the small dog sleeps here.\n\n\tA cat waits in the old house!\n"
     translation = one(translator, text, None)
     assert re.fullmatch(r"  \S(.*\S)?\n\n\t\S(.*\S)?\n", translation.text)
     assert translation.source_text == text
