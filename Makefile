@@ -84,6 +84,9 @@ robustness: install  ## Translate untidy text of every kind, and compare with ti
 bench: install  ## Measure training speed beside other toolkits (ARGS="--help" says what it needs)
 	$(BIN)/python benchmarks/training_speed.py $(ARGS)
 
+endurance: install  ## Load the service for ten minutes with clients good and bad (ARGS="--source SENTENCES --locust PYTHON")
+	$(BIN)/python -m benchmarks.endurance $(ARGS)
+
 train-toy: install  ## Train the toy model (digits to words) from scratch, two minutes on a CPU
 	rm -rf runs/toy
 	$(BIN)/python -m training.toy runs/toy/data

@@ -10,7 +10,6 @@ from api.errors import InvalidRequestError
 from api.languages import Languages, language_name
 from api.schemas import Text, Texts, bodies_of
 from translator.errors import LanguageError
-from translator.text import join_lines
 
 REGIONS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-BR", "PT-PT")}
 """DeepL's clients never ask for these languages without a region; to a model they are one."""
@@ -72,9 +71,10 @@ class DeepLRequest(BaseModel):
             raise InvalidRequestError(f"A text has {longest} characters, and at most {max_characters} are taken.")
         return wanted
 
-    def texts(self) -> list[str]:
-        """Returns the texts, their lines joined if that is wished."""
-        return list(map(join_lines, self.text)) if self.split_sentences == "nonewlines" else self.text
+    @property
+    def joins_lines(self) -> bool:
+        """Whether a line break within a paragraph is a space."""
+        return self.split_sentences == "nonewlines"
 
 
 class DeepLTranslation(BaseModel):

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from translator.errors import CarouselError, InputError, LanguageError
+from translator.errors import InputError, LanguageError
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,6 @@ def install_error_handlers(app: FastAPI) -> None:
         LanguageError: _bad_request,
         InputError: _bad_request,
         RequestValidationError: _bad_request,
-        CarouselError: _server_error,
         TranslationFailedError: _unforeseen,
         Exception: _unforeseen,
         BusyError: _busy,
@@ -116,11 +115,6 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _bad_request(request: Request, error: Exception) -> Response:
     return error_response(400, str(error), request=request)
-
-
-async def _server_error(request: Request, error: Exception) -> Response:
-    logger.error("%s", error)
-    return error_response(500, str(error), request=request)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
@@ -209,7 +203,7 @@ class LastResort:
 
 def tell_apart(error: Exception, request: Request) -> str:
     """Returns what a client is told of an error: its sentence if it was foreseen, else that the log says more."""
-    if isinstance(error, (InvalidRequestError, BusyError, DeadlineError, CarouselError)):
+    if isinstance(error, (InvalidRequestError, BusyError, DeadlineError, InputError, LanguageError)):
         return str(error)
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return "The translation failed; the server's log says why."

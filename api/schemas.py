@@ -7,7 +7,6 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from api.answer_models import DetectedLanguage, Scores, Signature, WordLink
 from api.errors import InvalidRequestError
-from translator.text import join_lines
 
 
 def well_formed(value: object) -> object:
@@ -88,9 +87,8 @@ class TranslateRequest(BaseModel):
         return self.source.strip().lower() == "auto"
 
     def texts(self) -> list[str]:
-        """Returns the texts as a list, also when q is a single one, their lines joined if that is wished."""
-        texts = [self.q] if isinstance(self.q, str) else self.q
-        return list(map(join_lines, texts)) if self.join_lines else texts
+        """Returns the texts as a list, also when q is a single one."""
+        return [self.q] if isinstance(self.q, str) else self.q
 
 
 def exceeds_limit(count: int, limit: int) -> InvalidRequestError:

@@ -111,7 +111,7 @@ def _log_config(level: str, form: str) -> dict[str, object]:
         "filters": {"request": {"()": "api.observation.RequestIdFilter"}},
         "formatters": {form: formatters[form]},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form, "filters": ["request"]}},
-        "loggers": {"uvicorn": ours, "api": ours},
+        "loggers": {"uvicorn": ours, "api": ours, "translator": ours},
     }
 
 

@@ -17,7 +17,8 @@ from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFai
 from api.jobs import Partial
 from api.languages import Languages
 from api.markup import Markup
-from translator.errors import CarouselError
+from translator.errors import InputError, LanguageError
+from translator.text import join_lines
 
 if TYPE_CHECKING:
     from translator.inference import Translation
@@ -35,6 +36,7 @@ class Question:
         source: Of all texts; None finds out that of each.
         html: Whether they are markup.
         alternatives: Further translations wanted of each; below 0 is none.
+        join_lines: Whether a line break within a paragraph of text is a space; of markup it is one anyway.
     """
 
     texts: Sequence[str]
@@ -42,6 +44,11 @@ class Question:
     source: str | None
     html: bool = False
     alternatives: int = 0
+    join_lines: bool = False
+
+    def read(self) -> list[str]:
+        """Returns the texts as they are to be translated, each character in its place."""
+        return list(map(join_lines, self.texts)) if self.join_lines else list(self.texts)
 
 
 async def answer(
@@ -70,7 +77,9 @@ async def answer(
             Answer(text, None, found, (source, target) if page.units and source != target else None)
             for page, text, found, source in zip(pages, translated, detected, sources, strict=True)
         ]
-    translations = await translate_texts(texts, sources, target, alternatives=question.alternatives, batcher=batcher)
+    translations = await translate_texts(
+        question.read(), sources, target, alternatives=question.alternatives, batcher=batcher
+    )
     return [
         Answer(translation.text if translation else text, translation, found, (source, target) if translation else None)
         for text, translation, found, source in zip(texts, translations, detected, sources, strict=True)
@@ -98,7 +107,8 @@ async def read_along(
     if not text.strip() or source == question.target:
         return _told(_at_once(text), detected)
     alternatives = max(0, question.alternatives)
-    return _told(batcher.stream(text, source=source, target=question.target, alternatives=alternatives), detected)
+    stream = batcher.stream(question.read()[0], source=source, target=question.target, alternatives=alternatives)
+    return _told(stream, detected)
 
 
 async def _at_once(text: str) -> AsyncGenerator[str]:
@@ -165,7 +175,7 @@ async def translate_texts(
             target=target,
             alternatives=max(0, alternatives),
         )
-    except (BusyError, DeadlineError, CarouselError):
+    except (BusyError, DeadlineError, InputError, LanguageError):
         raise
     except Exception as error:
         raise TranslationFailedError from error

@@ -104,7 +104,7 @@ class Client(FastHttpUser):  # type: ignore[misc]  # locust is not installed whe
         ) as response:
             events = [each.split("\ndata: ") for each in (response.text or "").strip().split("\n\n")]
             if response.status_code != 200 or events[-1][0] != "event: done":
-                response.failure(f"{response.status_code} {response.text[-200:]}")
+                response.failure(f"{response.status_code} {(response.text or '')[-200:]}")
                 return
             told = "".join(json.loads(data)["delta"] for _, data in events[:-1])
             final = json.loads(events[-1][1])["translatedText"]
@@ -165,7 +165,7 @@ class Client(FastHttpUser):  # type: ignore[misc]  # locust is not installed whe
     ) -> None:
         with self.client.post(path, json=body, name=name, catch_response=True) as response:
             if response.status_code != 200:
-                response.failure(f"{response.status_code} {response.text[:200]}")
+                response.failure(f"{response.status_code} {(response.text or '')[:200]}")
             elif wrong := judge(response.json()):
                 response.failure(wrong)
 

@@ -30,8 +30,16 @@ def find_checkpoints(path_or_name: str | Path | None = None) -> list[Path]:
     if str(path_or_name) == ALL_MODELS and (built_in := list(pretrained_models().values())):
         return built_in
     folder = readable(Path(path_or_name))
-    within = [] if (folder / MANIFEST).is_file() else sorted(each.parent for each in folder.glob(f"[!.]*/{MANIFEST}"))
+    if (folder / MANIFEST).is_file() or not folder.is_dir():
+        return [find_checkpoint(path_or_name)]
+    # A checkpoint whose replacement was cut off is aside, under a name that its own one leads to.
+    names = {each.name.removeprefix(".").removesuffix(".old") for each in folder.iterdir() if _is_or_was(each)}
+    within = [folder / name for name in sorted(names) if (readable(folder / name) / MANIFEST).is_file()]
     return within or [find_checkpoint(path_or_name)]
+
+
+def _is_or_was(folder: Path) -> bool:
+    return not folder.name.startswith(".") or folder.name.endswith(".old")
 
 
 def find_checkpoint(path_or_name: str | Path | None = None) -> Path:

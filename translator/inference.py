@@ -65,10 +65,8 @@ class Translator:
             CheckpointError: There is no such checkpoint, or it cannot be trusted.
             ConfigError: There is no such device, or it cannot compute so, or threads is no count.
         """
-        if threads is not None:
-            if threads < 1:
-                raise ConfigError(f"threads is {threads}, wanted at least 1, or None to leave them as they are.")
-            torch.set_num_threads(threads)
+        if (count := check_threads(threads)) is not None:
+            torch.set_num_threads(count)
         checkpoint = load_checkpoint(find_checkpoint(path_or_name))
         try:
             model = checkpoint.model.to(device)
@@ -246,3 +244,14 @@ class Translator:
             raise LanguageError(f"{source!r} to {target!r} was not taught; choose from: {known}.")
         alpha = self.manifest.decoding.length_penalty
         return read_pairs(self._engine, self._tokenizer, sources, targets, target_language=target, alpha=alpha)
+
+
+def check_threads(threads: int | None) -> int | None:
+    """Returns a number of threads that can be; None leaves them as they are.
+
+    Raises:
+        ConfigError: It is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}, wanted at least 1, or None to leave them as they are.")
+    return threads

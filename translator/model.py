@@ -55,7 +55,9 @@ class TranslationModel(nn.Module):
     ) -> None:
         """Makes the parts with fresh random weights."""
         super().__init__()
-        self.embedding = nn.Embedding.from_pretrained(torch.empty(vocab_size, embedding_size), freeze=False)
+        self.embedding: nn.Embedding = nn.Embedding.from_pretrained(
+            torch.empty(vocab_size, embedding_size), freeze=False
+        )
         if not self.embedding.weight.is_meta:  # there normal_ would import half of PyTorch, for a checkpoint's weights
             nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
         self.encoder = Encoder(

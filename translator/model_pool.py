@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import torch
+
 from translator.catalogue import find_checkpoints
 from translator.checkpoint import Manifest, verify_checkpoint
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError
-from translator.inference import Translator
+from translator.inference import Translator, check_threads
 from translator.model_session import ModelSession
 from translator.pivot import Direction, find_pivot, reachable
-from translator.products import WantedComputeType
+from translator.products import WantedComputeType, choose_compute_type
 from translator.session import TranslationSession
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class ModelPool:
 
     Raises:
         CheckpointError: One cannot be trusted, or two have the same name.
-        ConfigError: The processor cannot compute so.
+        ConfigError: The processor cannot compute so, or threads is no count.
     """
 
     def __init__(
@@ -52,7 +54,8 @@ class ModelPool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Reads what each checkpoint says of itself."""
-        self._threads, self._compute_type = threads, compute_type
+        self._threads = check_threads(threads)
+        self._compute_type = choose_compute_type(compute_type, torch.device("cpu"))
         self._idle_seconds, self._clock = idle_seconds, clock
         self._folders: dict[str, Path] = {}  # by name of the model
         self._manifests: dict[str, Manifest] = {}
@@ -147,9 +150,11 @@ class ModelPool:
     def _translator(self, name: str) -> Translator:
         if name not in self._loaded:
             started = self._clock()
-            self._loaded[name] = Translator.load(
-                self._folders[name], threads=self._threads, compute_type=self._compute_type
-            )
+            folder = self._folders[name]
+            translator = Translator.load(folder, threads=self._threads, compute_type=self._compute_type)
+            if translator.manifest != self._manifests[name]:
+                raise CheckpointError(f"{folder} holds another checkpoint than at the start; start again to serve it.")
+            self._loaded[name] = translator
             logger.info("Loaded %s in %.1f s.", name, self._clock() - started)
         self._needed_at[name] = self._clock()
         return self._loaded[name]

@@ -20,8 +20,10 @@ _LINE = re.compile("[^\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _WHITE_SPACE = re.compile(r"\s")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLAUSE_END = re.compile(r"[,;:)\]\u2013\u2014](?=\s)|[\u3001\uff0c\uff1a\uff1b]")
-# A line break, with the white space before it, that has text on both sides; \Z is for text that ends with one.
-_WRAPPED = re.compile(r"(?<=\S)[ \t]*(?:\r\n|\n|\r)(?=\S)(?!(?:[-*+>#|\u2022\u2013\u2014]|\d{1,3}[.)])(?:\s|\Z)|[|>#])")
+# A line of text, with the break behind it: what begins it decides whether the break can be one of a paragraph.
+_WRAPPED = re.compile(r"(?<=\S)[ \t]*(?:\r\n|\n|\r)(?=\S)")
+_STAYS_BEFORE = re.compile(r"(?:[-*+>#|\u2022\u2013\u2014]|\d{1,3}[.)])(?:\s|\Z)|[|>#]")
+_STAYS_BEHIND = re.compile(r"\s*[|>#]")
 _LOOKAHEAD = 1000
 # Emoji and dingbats, with what joins and varies them, parted from the words by white space.
 _SYMBOL = "[\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\u200d\ufe0e\ufe0f\U000e0020-\U000e007f]"
@@ -79,14 +81,22 @@ def segments(text: str, language: str, *, max_characters: int = 1000) -> list[Se
 def join_lines(text: str) -> str:
     r"""Joins the lines of a paragraph that somebody wrapped, each character in its place.
 
-    A line break between two lines of text becomes a space. It stays beside a blank line, before an indented line, and
-    before one that begins with the mark of a list, a heading, a quotation or a table. Linear in the length of the text.
+    A line break between two lines of text becomes a space. It stays beside a blank line, before an indented line,
+    before one that begins with the mark of a list, and beside one with that of a heading, a quotation or a table.
+    Linear in the length of the text.
 
     Example:
         >>> join_lines("Where is\nthe station?\n\n- here\n- there")
         'Where is the station?\n\n- here\n- there'
     """
-    return _WRAPPED.sub(lambda found: " " * len(found[0]), text)
+    joined, position, line = list[str](), 0, 0
+    for found in _WRAPPED.finditer(text):
+        # The last break before this one may have been no place to join, such as one of an indented line.
+        line = max(line, text.rfind("\n", line, found.start()) + 1, text.rfind("\r", line, found.start()) + 1)
+        stays = _STAYS_BEHIND.match(text, line) or _STAYS_BEFORE.match(text, found.end())
+        joined += text[position : found.start()], found[0] if stays else " " * len(found[0])
+        position = line = found.end()
+    return "".join([*joined, text[position:]])
 
 
 def _sentence_spans(text: str, language: str, max_characters: int) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from translator.errors import LanguageError
 from translator.model_session import ModelSession
-from translator.pivot import Direction, legs, reachable
+from translator.pivot import Direction, find_pivot, legs, reachable
 from translator.translation import Translation, TranslationRequest
 
 Progress = Callable[[int, int], None]
@@ -24,21 +24,24 @@ class _Caller:
 
     Args:
         legs: Says what to translate next.
-        onwards: Whether another leg follows.
+        through: Of each text, whether it goes through a third language.
         n_best: Translations wanted of each text.
         in_order: Whether the first sentences are wanted first.
         progress: Whom to tell.
     """
 
     legs: Generator[list[TranslationRequest], list[Translation], list[Translation]]
-    onwards: bool
+    through: list[bool]
     n_best: int | None
     in_order: bool
     progress: Progress | None
     parts: dict[tuple[str, int], list[int]] = field(default_factory=dict)  # (model, its ticket) -> places in the leg
     found: list[Translation | None] = field(default_factory=list)  # by place
     ended: int = 0  # sentences of the parts of this leg that have ended
+    second: bool = False  # whether this is the second leg
     before: int = 0  # sentences of the leg before
+    onwards: bool = False  # whether another leg follows
+    direct: list[str] = field(default_factory=list)  # translations of the leg before, by text
     told: tuple[int, int] = 0, 0
     translations: list[Translation] | None = None
     failure: Exception | None = None
@@ -108,8 +111,9 @@ class TranslationSession:
             CheckpointError: A model that is needed cannot be loaded.
         """
         self._check(requests)
-        onwards = any((source, target) not in self._taught for _, source, target in requests)
-        caller = _Caller(legs(requests, self._taught), onwards, n_best, in_order, progress)
+        through = [(source, target) not in self._taught for _, source, target in requests]
+        caller = _Caller(legs(requests, self._taught), through, n_best, in_order, progress)
+        caller.onwards, caller.direct = any(through), ["" for _ in requests]
         self._admitted += 1
         self._callers[self._admitted] = caller
         try:
@@ -146,14 +150,15 @@ class TranslationSession:
 
         Raises:
             KeyError: There is no such ticket, or it was collected before.
+            RuntimeError: It has not ended.
             Exception: What went wrong on their way.
         """
         caller = self._callers[ticket]
-        self._forget(ticket)
-        if caller.failure is not None:
-            raise caller.failure
-        if caller.translations is None:
+        if caller.failure is None and caller.translations is None:
             raise RuntimeError(f"Ticket {ticket} was collected too early; advance until it has ended.")
+        self._forget(ticket)
+        if caller.failure is not None or caller.translations is None:
+            raise caller.failure or RuntimeError
         return caller.translations
 
     def settled(self, ticket: int) -> list[str]:
@@ -165,13 +170,16 @@ class TranslationSession:
             KeyError: There is no such ticket, or it was collected before.
         """
         caller = self._callers[ticket]
-        if caller.onwards:
-            return ["" for _ in caller.found]
+        if caller.translations is not None:
+            return [translation.text for translation in caller.translations]
         texts = ["" if found is None else found.text for found in caller.found]
         for (name, part), places in caller.parts.items():
             for place, text in zip(places, self._sessions[name].settled(part), strict=True):
                 texts[place] = text
-        return texts
+        if not caller.second:  # the places of the first leg are those of the texts
+            return ["" if through else text for through, text in zip(caller.through, texts, strict=True)]
+        onwards = iter(texts)
+        return [next(onwards) if through else told for through, told in zip(caller.through, caller.direct, strict=True)]
 
     def progress(self, ticket: int) -> tuple[int, int]:
         """Says how many sentences of a live ticket are done, and how many there are.
@@ -227,13 +235,16 @@ class TranslationSession:
     def _go_on(self, ticket: int) -> None:
         caller = self._callers[ticket]
         found = [translation for translation in caller.found if translation is not None]
+        if len(found) < len(caller.found):
+            raise RuntimeError(f"{len(caller.found)} texts went in and {len(found)} translations came out.")
         try:
             requests = caller.legs.send(found)
         except StopIteration as last:
             caller.translations = last.value
             self._ended.append(ticket)
         else:
-            caller.before, caller.onwards = caller.ended, False
+            caller.before, caller.onwards, caller.second = caller.ended, False, True
+            caller.direct = [translation.text for translation in found]
             self._begin(ticket, requests)
 
     def _tell(self) -> None:
@@ -278,6 +289,6 @@ def check_direction(source: str, target: str, taught: Collection[Direction]) -> 
     for language in (source, target):
         if language not in languages:
             raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(languages)}.")
-    if (source, target) not in (directions := reachable(tuple(taught))):
-        known = ", ".join(f"{one} to {other}" for one, other in directions)
+    if source == target or not ((source, target) in taught or find_pivot(taught, source, target)):
+        known = ", ".join(f"{one} to {other}" for one, other in reachable(tuple(taught)))
         raise LanguageError(f"{source!r} to {target!r} is not supported; choose from: {known}.")

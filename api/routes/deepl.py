@@ -54,10 +54,11 @@ async def translate(
 ) -> Response:
     """Translates texts, each from the language named or from its own."""
     question = Question(
-        wanted.texts(),
+        wanted.text,
         resolve_code(wanted.target_lang, "target_lang", languages),
         wanted.source_lang and resolve_code(wanted.source_lang, "source_lang", languages),
         html=bool(wanted.tag_handling),
+        join_lines=wanted.joins_lines,
     )
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = await while_connected(request, work)

@@ -47,6 +47,7 @@ async def translate(
         None if wanted.detects_language else languages.resolve(wanted.source),
         html=wanted.format == "html",
         alternatives=wanted.alternatives,
+        join_lines=wanted.join_lines,
     )
     if wanted.stream:
         told = await read_along(question, languages=languages, detector=detector, batcher=batcher)

@@ -94,6 +94,10 @@ async def test_lines_are_joined_if_that_is_wished(service: Service) -> None:
     async with service() as client:
         wish = {"q": ["a\nb\n\n- c"], "source": "en", "target": "de", "join_lines": True}
         assert (await client.post("/translate", json=wish)).json() == {"translatedText": ["<de>a b\n\n- c"]}
+        here = {**wish, "source": "de"}
+        assert (await client.post("/translate", json=here)).json() == {"translatedText": wish["q"]}
+        page = {**wish, "q": "<pre>a\nb</pre>", "format": "html"}
+        assert (await client.post("/translate", json=page)).json() == {"translatedText": "<pre>&lt;de&gt;a\nb</pre>"}
 
 
 async def test_a_language_to_itself_comes_back_unchanged(service: Service, translator: FakeTranslator) -> None:

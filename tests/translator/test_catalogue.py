@@ -43,6 +43,8 @@ def test_all_are_the_built_in_models_and_a_folder_stands_for_those_in_it(built_i
     (built_in / ".another.new").mkdir()
     (built_in / ".another.new" / "manifest.json").touch()  # one that is being written
     assert len(find_checkpoints(built_in)) == 2
+    (built_in / "another").rename(built_in / ".another.old")  # its replacement was cut off
+    assert find_checkpoints(built_in) == [built_in / "another", built_in / DEFAULT_MODEL]
     with pytest.raises(CheckpointError, match="There is no checkpoint 'nothing'"):
         find_checkpoints("nothing")
 

@@ -10,7 +10,7 @@ from tests.translator.conftest import LINES, TINY, make_model
 from training.tokenizer import learn_tokenizer
 from translator.checkpoint import WEIGHTS, Checkpoint, Manifest, save_checkpoint
 from translator.config import DecodingOptions, ModelConfig
-from translator.errors import CheckpointError, LanguageError
+from translator.errors import CheckpointError, ConfigError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
 from translator.model_pool import ModelPool
 from translator.pivot import joined
@@ -129,15 +129,18 @@ def test_texts_of_all_directions_together_are_translated_as_if_alone(pool: Model
 
 def test_what_settles_and_how_far_it_is_is_told_over_both_models(pool: ModelPool) -> None:
     session, told = pool.session(), list[tuple[int, int]]()
-    ticket = session.admit(requests_of(("de", "fr"), ("en", "de")), in_order=True)
-    settled = ""
+    ticket = session.admit(requests_of(("en", "de"), ("de", "fr"), ("en", "fr")), in_order=True)
+    settled, seen = ["", "", ""], set[int]()
     while not session.advance():
         told.append(session.progress(ticket))
-        now = session.settled(ticket)[0]
-        assert now.startswith(settled)
+        now = session.settled(ticket)
+        assert [after.startswith(before) for before, after in zip(settled, now, strict=True)] == [True] * 3
         settled = now
-    assert session.collect(ticket)[0].text.startswith(settled)
+        seen |= {place for place, text in enumerate(settled) if text}
+    assert session.settled(ticket) == texts(session.collect(ticket))
+    assert seen >= {0, 2}, "both models told, and every text has its own place"
     assert told == sorted(told)
+    assert told[-1][0] > told[-1][1] / 2
     assert len({total for _, total in told}) == 1
 
 
@@ -208,6 +211,25 @@ def test_a_checkpoint_that_cannot_be_trusted_is_refused_before_it_is_needed(tmp_
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match=r"cut.*is not the file the manifest describes"):
         ModelPool.find(tmp_path)
+
+
+def test_one_that_is_replaced_after_the_start_is_not_served_as_the_one_that_was(tmp_path: Path) -> None:
+    save(tmp_path, "one", ("en", "de"), seed=3)
+    save(tmp_path, "other", ("en", "fr"), seed=3)
+    session = ModelPool.find(tmp_path).session()
+    save(tmp_path, "one", ("en", "de"), seed=4)
+    with pytest.raises(CheckpointError, match="one holds another checkpoint than at the start; start again"):
+        session.admit(requests_of(("en", "de")))
+    assert session.admit(requests_of(("en", "fr")))
+
+
+@pytest.mark.parametrize("names", [["special"], ["special", "broad"]], ids=["one", "several"])
+def test_what_cannot_be_is_refused_at_the_start(models: Path, names: list[str]) -> None:
+    folders = [models / name for name in names]
+    with pytest.raises(ConfigError, match="threads is 0, wanted at least 1"):
+        ModelPool(folders, threads=0)
+    with pytest.raises(ConfigError, match="compute_type is 'int3'"):
+        ModelPool(folders, compute_type="int3")  # type: ignore[arg-type]
 
 
 def test_one_that_is_altered_before_it_is_loaded_fails_those_who_need_it_alone(tmp_path: Path) -> None:

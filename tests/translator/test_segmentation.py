@@ -127,6 +127,7 @@ def test_a_hundred_thousand_characters_are_cut_in_seconds(unit: str) -> None:
         pytest.param("To buy:\n- milk\n* eggs\n2. bread", "To buy:\n- milk\n* eggs\n2. bread", id="lists"),
         pytest.param("- milk and\nhoney", "- milk and honey", id="an item that was wrapped"),
         pytest.param("It is\n-5 degrees or\n2.5 more", "It is -5 degrees or 2.5 more", id="numbers are no lists"),
+        pytest.param("> no\nWhy?\n# Next\nText\nmore", "> no\nWhy?\n# Next\nText more", id="behind marks"),
         pytest.param("She said\n> no\n# Next\n| a |", "She said\n> no\n# Next\n| a |", id="marks"),
     ],
 )
