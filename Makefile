@@ -16,7 +16,7 @@ SCHEMATHESIS ?= schemathesis
 ADDRESS ?= http://127.0.0.1:8000
 SECONDS_TO_FUZZ ?= 600
 .DEFAULT_GOAL := help
-.PHONY: help install serve test unit browser fuzz check format demo evaluate evaluate-default robustness bench train-toy clean
+.PHONY: help install serve test unit browser fuzz check format demo evaluate evaluate-default robustness bench endurance train-toy clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

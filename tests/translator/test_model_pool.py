@@ -140,7 +140,7 @@ def test_what_settles_and_how_far_it_is_is_told_over_both_models(pool: ModelPool
     assert session.settled(ticket) == texts(session.collect(ticket))
     assert seen >= {0, 2}, "both models told, and every text has its own place"
     assert told == sorted(told)
-    assert told[-1][0] > told[-1][1] / 2
+    assert told[-1][0] >= told[-1][1] / 2
     assert len({total for _, total in told}) == 1
 
 
