@@ -32,15 +32,17 @@ def main() -> None:
     options = parser.parse_args()
     with running(["-m", "carousel", "serve"]) as server:
         watch = MemoryWatch(server.pid)
-        found = locust(
-            options.locust,
-            "endurance_users.py",
-            server.address,
-            clients=options.clients,
-            seconds=round(options.minutes * 60),
-            environment={"LOAD_SOURCE": str(options.source.resolve())},
-        )
-        resident = watch.stop()
+        try:
+            found = locust(
+                options.locust,
+                "endurance_users.py",
+                server.address,
+                clients=options.clients,
+                seconds=round(options.minutes * 60),
+                environment={"LOAD_SOURCE": str(options.source.resolve())},
+            )
+        finally:
+            resident = watch.stop()
         statuses = count_statuses(server)
     print("| kind | requests | median, ms | p95 | p99 | wrong |\n|---|---|---|---|---|---|")
     for name, each in sorted(found.items(), key=lambda item: -item[1]["num_requests"]):

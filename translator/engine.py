@@ -107,7 +107,7 @@ class DecodingEngine:
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
-        memory = SentenceMemory(*(_lengthened(part, _rounded_up(length)) for part in (keys, projected, ~source.mask)))
+        memory = SentenceMemory(*(_lengthened(part, _in_eights(length)) for part in (keys, projected, ~source.mask)))
         return memory, self.model.decoder.initial_state(encoded.summary)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
@@ -213,7 +213,7 @@ class DecodingSession:
             self._memory = self._state = None
             return
         parts = [part.index_select(0, sentences) for part in self._memory]
-        longest = _rounded_up(int((~parts[-1]).sum(dim=1).max()))
+        longest = _in_eights(int((~parts[-1]).sum(dim=1).max()))
         self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in parts))
         rows = sentences[:, None] * self._beam_size + torch.arange(self._beam_size, device=sentences.device)
         self._state = self._state.select(rows.flatten())
@@ -272,5 +272,5 @@ def _lengthened(part: Tensor, length: int) -> Tensor:
     return nn.functional.pad(part, room, value=part.dtype == torch.bool)
 
 
-def _rounded_up(length: int) -> int:
+def _in_eights(length: int) -> int:
     return -(-length // LENGTH_STEP) * LENGTH_STEP

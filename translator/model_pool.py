@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from translator.catalogue import find_checkpoints
-from translator.checkpoint import Manifest, verify_checkpoint
+from translator.checkpoint import Manifest, read_manifest, verify_checkpoint
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError
 from translator.inference import Translator, check_threads
@@ -59,8 +59,9 @@ class ModelPool:
         self._idle_seconds, self._clock = idle_seconds, clock
         self._folders: dict[str, Path] = {}  # by name of the model
         self._manifests: dict[str, Manifest] = {}
+        read = read_manifest if len(folders) == 1 else verify_checkpoint  # one alone is verified as it is loaded, below
         for folder in folders:
-            self._add(folder, verify_checkpoint(folder))
+            self._add(folder, read(folder))
         self._taught: dict[Direction, str] = {}
         for manifest in sorted(self._manifests.values(), key=lambda each: (len(each.directions), each.name)):
             for direction in manifest.directions:
