@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carousel import __version__, align, calibrate, evaluate, export, keys, models, serve, train, translate
+from carousel import __version__, align, calibrate, evaluate, export, keys, models, prepare, serve, train, translate
 from carousel.failures import SentenceOnFailure
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("translate", epilog=translate.EXAMPLES)(translate.translate)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
+app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("align", epilog=align.EXAMPLES)(align.align)

@@ -22,6 +22,10 @@ def train(
         Path, typer.Option("--config", "-c", metavar="FILE", help="TOML: the data, the model, the recipe.")
     ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")] = False,
+    prepared: Annotated[
+        Path | None,
+        typer.Option("--prepared", metavar="FOLDER", help="Text that carousel prepare made; reads no corpus."),
+    ] = None,
 ) -> None:
     """Train a model from parallel text.
 
@@ -31,7 +35,7 @@ def train(
     from training.experiment import train as run_experiment
 
     with progress_log():
-        progress = run_experiment(config, resume=resume)
+        progress = run_experiment(config, resume=resume, prepared=prepared)
     if is_leader():
         best = f"best BLEU on held-out text {progress.best_bleu:.2f}, at step {progress.best_step}"
         typer.echo(

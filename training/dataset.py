@@ -8,15 +8,18 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from training.augmentation import AugmentationConfig, Change, variants
 from training.corpus import ParallelText
 from training.resegmentation import Resegmenter
-from translator.batch import SequencePair, pair
+from translator.batch import SequencePair, rows_of, teach
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
@@ -26,6 +29,7 @@ Ids = NDArray[np.int32]
 PLAIN = AugmentationConfig()
 DRAWS = 8  # segmentations a sentence that are held when text is resegmented
 RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
+EPOCHS_HELD = 6  # so many epochs' worth of a dress is held, and drawn from ever after
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class DirectedCorpus:
 
 
 class Dataset:
-    """All examples, numbered from 0 across directions."""
+    """All examples, numbered from 0 across directions.
+
+    Their ids lie end to end in one row, on the device that trains: a batch is cut out of it by a few operations on
+    whole arrays, with no loop over examples.
+    """
 
     def __init__(self, corpora: Sequence[DirectedCorpus]) -> None:
         """Counts lengths once: language token and eos on the source, eos on the target."""
@@ -56,10 +64,16 @@ class Dataset:
         self.starts = np.cumsum([0] + [len(corpus.sources) for corpus in self.corpora])
         self.source_lengths = np.array([len(ids) + 2 for corpus in self.corpora for ids in corpus.sources])
         self.target_lengths = np.array([len(ids) + 1 for corpus in self.corpora for ids in corpus.targets])
+        self._rows = _Rows.of(self.corpora)
 
     def __len__(self) -> int:
         """Returns the number of examples."""
         return int(self.starts[-1])
+
+    def to(self, device: torch.device) -> "Dataset":
+        """Moves the ids that batches are made of, and returns the dataset."""
+        self._rows = _Rows(*(part.to(device) for part in self._rows))
+        return self
 
     def usual_source_tokens(self, share: float = 0.99) -> int:
         """Pieces that so large a share of the sources an epoch reads do not exceed, special tokens not counted."""
@@ -70,14 +84,70 @@ class Dataset:
         return int(self.source_lengths[order[place]]) - 2
 
     def batch(self, examples: NDArray[np.int64]) -> SequencePair:
-        """Lays the examples of these numbers side by side."""
-        which = np.searchsorted(self.starts, examples, side="right") - 1
-        sources, targets = [], []
-        for corpus_index, example in zip(which, examples, strict=True):
-            corpus, row = self.corpora[corpus_index], example - self.starts[corpus_index]
-            sources.append(source_ids(corpus.sources[row], corpus.language_id))
-            targets.append(np.append(corpus.targets[row], Tokenizer.eos_id))
-        return pair(sources, targets, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
+        """Lays the examples of these numbers side by side, where `to` has put them."""
+        every, numbers = self._rows, torch.from_numpy(examples.copy())
+        if every.tokens.is_cuda:
+            numbers = numbers.pin_memory().to(every.tokens.device, non_blocking=True)  # waits for nothing
+        source, target = (
+            rows_of(every.tokens, starts[numbers], lengths[numbers], width=int(width), pad_id=Tokenizer.pad_id)
+            for starts, lengths, width in (
+                (every.source_starts, every.source_lengths, self.source_lengths[examples].max()),
+                (every.target_starts, every.target_lengths, self.target_lengths[examples].max()),
+            )
+        )
+        source.ids[:, 0] = every.language_ids[numbers]
+        return teach(source, target, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
+
+
+class _Rows(NamedTuple):
+    """All ids end to end, each text as [room for a language token, pieces, eos], and where the examples lie in them.
+
+    A text that is the source of one example and the target of another lies there once.
+
+    Args:
+        tokens: [N] int32.
+        source_starts: [examples] int64, where the room for the language token is; the others alike.
+        source_lengths: Language token and eos included.
+        target_starts: Where the first piece is.
+        target_lengths: Eos included.
+        language_ids: What belongs into the room.
+    """
+
+    tokens: Tensor
+    source_starts: Tensor
+    source_lengths: Tensor
+    target_starts: Tensor
+    target_lengths: Tensor
+    language_ids: Tensor
+
+    @classmethod
+    def of(cls, corpora: Sequence[DirectedCorpus]) -> "_Rows":
+        """Writes the rows of `corpora`; those of the same list are written once."""
+        begins = dict[int, NDArray[np.int64]]()  # by the list's identity
+        tokens, written = [np.empty(0, dtype=np.int32)], 0
+        for corpus in corpora:
+            for texts in (corpus.sources, corpus.targets):
+                if id(texts) in begins:
+                    continue
+                ends = written + np.cumsum([len(ids) + 2 for ids in texts], dtype=np.int64)
+                begins[id(texts)] = np.concatenate([[written], ends])[: len(texts)].astype(np.int64)
+                tokens += [part for ids in texts for part in (_ROOM, ids, _END)]
+                written = int(ends[-1]) if len(texts) else written
+        counts = [[len(ids) for corpus in corpora for ids in texts(corpus)] for texts in (_sources, _targets)]
+        starts = [np.concatenate([begins[id(texts(corpus))] for corpus in corpora]) for texts in (_sources, _targets)]
+        languages = np.repeat([corpus.language_id for corpus in corpora], [len(corpus.sources) for corpus in corpora])
+        return cls(
+            torch.from_numpy(np.concatenate(tokens)),
+            torch.from_numpy(starts[0]),
+            torch.tensor(counts[0], dtype=torch.int64) + 2,
+            torch.from_numpy(starts[1]) + 1,
+            torch.tensor(counts[1], dtype=torch.int64) + 1,
+            torch.from_numpy(languages.astype(np.int64)),
+        )
+
+
+_ROOM, _END = np.zeros(1, dtype=np.int32), np.array([Tokenizer.eos_id], dtype=np.int32)
+_sources, _targets = attrgetter("sources"), attrgetter("targets")
 
 
 def source_ids(pieces: Sequence[int] | Ids, language_id: int) -> Ids:
@@ -94,8 +164,9 @@ def build_dataset(
 ) -> Dataset:
     """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
 
-    Each dress of `augmentation` is a corpus of its own, of the pairs that it changes, whose weight is its share: an
-    epoch draws a fresh part of it. Pairs that are too long in a dress are left out of that one.
+    Each dress of `augmentation` is a corpus of its own, of the pairs that it changes (or, where an epoch reads few of
+    them, of a random part), whose weight is such that an epoch draws the dress's share of them. Pairs that are too long
+    in a dress are left out of that one.
 
     Raises:
         CorpusError: Nothing is left.
@@ -137,6 +208,15 @@ class _Pieces(NamedTuple):
     def turned(self) -> "_Pieces":
         """The same text in the other direction."""
         return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
+
+    def part(self, share: float) -> "_Pieces":
+        """A random part of the pairs; the same one every time."""
+        if share >= 1:
+            return self
+        chance = random.Random(0)
+        rows = [row for row in range(len(self.pairs)) if chance.random() < share]
+        pairs, sources, targets = ([every[row] for row in rows] for every in self)
+        return _Pieces(pairs, sources, targets)
 
     def dressed(self, change: Change, tokenizer: Tokenizer) -> "_Pieces":
         """The pairs that `change` does something to, changed; the same ones every time."""
@@ -181,16 +261,18 @@ class _Pieces(NamedTuple):
 
 
 def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer) -> Iterator[tuple[float, _Pieces]]:
-    """Yields the text as it is and in every dress, each with the times that an epoch reads it."""
+    """Yields the text as it is and in every dress, each with the times that an epoch reads it (or what is held of it)."""
     yield 1.0, plain
     for share, change in variants(augmentation):
-        yield share, plain.dressed(change, tokenizer)
+        held = min(1.0, EPOCHS_HELD * share)
+        yield share / held, plain.part(held).dressed(change, tokenizer)
     if augmentation.resegmented:
         resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
         for _ in range(DRAWS):
             yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
     if augmentation.joined:
-        yield augmentation.joined, plain.joined(random.Random(0))
+        held = min(1.0, EPOCHS_HELD * augmentation.joined)
+        yield augmentation.joined / held, plain.part(held).joined(random.Random(0))
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:

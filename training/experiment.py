@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from training.config import ExperimentConfig, load_config
-from training.corpus import ParallelText, load_corpus
-from training.dataset import Dataset, build_dataset
 from training.distributed import Workers, workers
 from training.model_card import model_card
-from training.start import Start, find_start
+from training.prepared import PreparedText, load_prepared, prepare_text, save_prepared
+from training.start import Start, find_checkpoint_to_start_from, find_start
 from training.state import Progress
 from training.trainer import Trainer
-from training.validation import HeldOut, load_held_out
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Manifest
 from translator.errors import CheckpointError
@@ -24,12 +22,13 @@ from translator.folders import settle
 logger = logging.getLogger(__name__)
 
 
-def train(config_path: Path, *, resume: bool = False) -> Progress:
+def train(config_path: Path, *, resume: bool = False, prepared: Path | None = None) -> Progress:
     """Trains what a TOML file describes, alone or as one of the processes that `torchrun` started.
 
     Args:
         config_path: The experiment.
         resume: Go on where the run in its output folder was left; without it, a folder that holds a run is refused.
+        prepared: Folder that `prepare_and_save` made of the same corpora, which are then not read.
 
     Raises:
         ConfigError: The file cannot be used.
@@ -49,35 +48,45 @@ def train(config_path: Path, *, resume: bool = False) -> Progress:
         if config.start_from is not None:
             find_checkpoint(config.start_from)  # before the corpora are read, which takes its time
         config.output.mkdir(parents=True, exist_ok=True)
-        trainer = prepare(config, company)
+        trainer = prepare(config, company, prepared=prepared)
         if resume:
             trainer.resume()
         return trainer.run()
 
 
-def prepare(config: ExperimentConfig, company: Workers) -> Trainer:
-    """Reads the text, finds where to start, and makes the trainer."""
-    texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
-    start = find_start(config, texts)
-    tokenizer = start.tokenizer
-    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens, augmentation=config.augmentation)
-    held_out = load_held_out(config.validation, tokenizer)
+def prepare_and_save(config_path: Path, folder: Path) -> int:
+    """Reads, cleans and tokenises the text of an experiment into `folder`; returns how many examples there are.
+
+    Raises:
+        CarouselError: As `train` does, or the folder cannot be written.
+    """
+    config = load_config(config_path)
+    text = prepare_text(config, find_checkpoint_to_start_from(config))
+    save_prepared(folder, text, config)
+    return len(text.dataset)
+
+
+def prepare(config: ExperimentConfig, company: Workers, *, prepared: Path | None = None) -> Trainer:
+    """Makes the trainer, of text that is read now or was prepared before."""
+    checkpoint = find_checkpoint_to_start_from(config)
+    text = load_prepared(prepared, config) if prepared else prepare_text(config, checkpoint)
+    start = find_start(config, text.tokenizer, checkpoint)
     manifest = Manifest(
         name=config.name,
         model=start.sizes,
         languages=tuple(sorted({language for direction in config.directions for language in direction})),
         directions=config.directions,
         decoding=config.decoding,
-        training=_recipe(config, texts, start) | {"usual_source_tokens": dataset.usual_source_tokens()},
+        training=_recipe(config, text, start) | {"usual_source_tokens": text.dataset.usual_source_tokens()},
         licence=config.licence,
         credits=config.credits,
     )
     return Trainer(
         config,
-        fingerprint=_fingerprint(config, dataset, held_out, start),
-        dataset=dataset,
-        held_out=held_out,
-        tokenizer=tokenizer,
+        fingerprint=_fingerprint(config, text, start),
+        dataset=text.dataset,
+        held_out=text.held_out,
+        tokenizer=start.tokenizer,
         manifest=manifest,
         card=model_card(manifest),
         weights=start.weights,
@@ -92,19 +101,19 @@ def _holds_run(output: Path) -> bool:
     return any((output / name).exists() for name in ("state", "best", "last"))
 
 
-def _recipe(config: ExperimentConfig, texts: list[ParallelText], start: Start) -> dict[str, Any]:
+def _recipe(config: ExperimentConfig, text: PreparedText, start: Start) -> dict[str, Any]:
     """What the manifest remembers of the training; files by name only."""
     corpora = [
         {
-            "files": [text.config.source_file.name, text.config.target_file.name],
-            "source": text.config.source,
-            "target": text.config.target,
-            "both_directions": text.config.both_directions,
-            "weight": text.config.weight,
-            "epochs": text.config.epochs,
-            "cleaning": str(text.report),
+            "files": [corpus.source_file.name, corpus.target_file.name],
+            "source": corpus.source,
+            "target": corpus.target,
+            "both_directions": corpus.both_directions,
+            "weight": corpus.weight,
+            "epochs": corpus.epochs,
+            "cleaning": report,
         }
-        for text in texts
+        for corpus, report in zip(config.corpora, text.reports, strict=True)
     ]
     return {
         "corpora": corpora,
@@ -115,18 +124,18 @@ def _recipe(config: ExperimentConfig, texts: list[ParallelText], start: Start) -
     }
 
 
-def _fingerprint(config: ExperimentConfig, dataset: Dataset, held_out: list[HeldOut], start: Start) -> str:
+def _fingerprint(config: ExperimentConfig, text: PreparedText, start: Start) -> str:
     """Hashes all that decides how a run goes: settings, start, examples and held-out text; of files the names only."""
     settings = asdict(config) | {"output": None}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=lambda path: Path(path).name).encode())
     digest.update(start.tokenizer.to_bytes())
     digest.update(json.dumps(start.recipe, sort_keys=True).encode())
-    for lengths in (dataset.source_lengths, dataset.target_lengths):
+    for lengths in (text.dataset.source_lengths, text.dataset.target_lengths):
         digest.update(lengths.tobytes())
-    for corpus in dataset.corpora:
+    for corpus in text.dataset.corpora:
         digest.update(repr((corpus.language_id, corpus.weight, len(corpus.sources))).encode())
         for ids in (*corpus.sources, *corpus.targets):
             digest.update(ids.tobytes())
-    for held in held_out:
+    for held in text.held_out:
         digest.update(repr((held.sources, held.references)).encode())
     return digest.hexdigest()

@@ -40,10 +40,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         targets: Tensor,
+        counted: Tensor,
         label_smoothing: float,
         wants_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Sums the losses of `readout` [N, E] against `targets` [N] under `weight` [V, E] and `bias` [V]."""
+        """Sums the losses of `readout` [N, E] against `targets` [N] under `weight` [V, E] and `bias` [V].
+
+        Rows whose `counted` [N] is 0 and whose readout is 0 add nothing: neither to a sum nor to a gradient.
+        """
         vocab_size = len(weight)
         table = weight.to(readout.dtype)
         grad_readout = torch.empty_like(readout) if wants_gradient else None
@@ -52,21 +56,23 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         smoothed, likelihood = readout.new_zeros((), dtype=torch.float32), readout.new_zeros((), dtype=torch.float32)
         chunk = CHUNK_ROWS_CUDA if readout.is_cuda else CHUNK_ROWS
         for start in range(0, len(readout), chunk):
-            rows, wanted = readout[start : start + chunk], targets[start : start + chunk, None]
+            part = slice(start, start + chunk)
+            rows, wanted, share = readout[part], targets[part, None], counted[part]
             logits = torch.addmm(bias.to(rows.dtype), rows, table.t())  # [N, V]
             log_probs = logits.log_softmax(dim=-1, dtype=torch.float32)
-            nll = -log_probs.gather(1, wanted).sum()
+            nll = -(log_probs.gather(1, wanted)[:, 0] @ share)
             likelihood += nll
             smoothed += (1 - label_smoothing) * nll
             if label_smoothing:
-                smoothed -= label_smoothing / vocab_size * log_probs.sum()
+                smoothed -= label_smoothing / vocab_size * (log_probs.sum(dim=1) @ share)
             if grad_readout is None or grad_weight is None or grad_bias is None:
                 continue
             grad_logits = log_probs.exp_().sub_(label_smoothing / vocab_size)
             grad_logits.scatter_add_(1, wanted, torch.full_like(wanted, label_smoothing - 1, dtype=torch.float32))
-            grad_bias += grad_logits.sum(dim=0)
+            grad_bias += share @ grad_logits
             grad_logits = grad_logits.to(rows.dtype)
-            torch.mm(grad_logits, table, out=grad_readout[start : start + chunk])
+            torch.mm(grad_logits, table, out=grad_readout[part])
+            grad_readout[part] *= share[:, None].to(rows.dtype)
             grad_weight += grad_logits.t() @ rows
         if grad_readout is not None and grad_weight is not None and grad_bias is not None:
             ctx.save_for_backward(grad_readout, grad_weight, grad_bias)
@@ -78,7 +84,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         """Scales the gradients made in the forward pass."""
         grad_readout, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_output.to(grad_weight.dtype)
-        return grad_readout * scale.to(grad_readout.dtype), grad_weight * scale, grad_bias * scale, None, None, None
+        scaled = grad_readout * scale.to(grad_readout.dtype), grad_weight * scale, grad_bias * scale
+        return *scaled, None, None, None, None
 
 
 def token_loss(
@@ -95,8 +102,14 @@ def token_loss(
         label_smoothing: epsilon, 0 is off.
     """
     wants_gradient = torch.is_grad_enabled() and (readout.requires_grad or weight.requires_grad)
+    if readout.is_cuda:
+        # To pick the real rows the host would have to wait for the device; the few others count nothing instead.
+        rows, wanted, counted = (readout * mask[..., None]).flatten(0, 1), targets.flatten(), mask.flatten().float()
+    else:
+        rows, wanted = readout[mask], targets[mask]
+        counted = torch.ones(len(rows))
     with torch.autocast(readout.device.type, enabled=False):
         smoothed, likelihood = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            readout[mask], weight, bias, targets[mask], label_smoothing, wants_gradient
+            rows, weight, bias, wanted, counted, label_smoothing, wants_gradient
         )
     return TokenLoss(smoothed, likelihood)

@@ -43,48 +43,60 @@ class Start:
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_start(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
-    """Learns a tokenizer for `texts`, or takes all there is from the checkpoint that `config` names.
-
-    Args:
-        config: The experiment.
-        texts: Its corpora, clean.
+def find_checkpoint_to_start_from(config: ExperimentConfig) -> Checkpoint | None:
+    """Reads the checkpoint that `config` goes on from, if it names one.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it cannot be trusted.
-        ConfigError: The experiment asks for what the checkpoint is not.
     """
     if config.start_from is None:
-        return _afresh(config, texts)
+        return None
     folder = find_checkpoint(config.start_from)
     logger.info("starting from the weights of %s", folder)
-    return _onwards(config, texts, load_checkpoint(folder))
+    return load_checkpoint(folder)
 
 
-def _afresh(config: ExperimentConfig, texts: list[ParallelText]) -> Start:
-    options = config.tokenizer or TokenizerConfig()
-    tokenizer = _learn(options, config, texts)
-    sizes = ModelConfig(
-        vocab_size=tokenizer.vocab_size, dropout=config.training.dropout, **asdict(config.model or ModelSizes())
-    )
-    return Start(tokenizer, sizes, recipe={"tokenizer": asdict(options)})
+def choose_tokenizer(config: ExperimentConfig, texts: list[ParallelText], checkpoint: Checkpoint | None) -> Tokenizer:
+    """Learns a tokenizer for `texts`, or takes that of the checkpoint where the experiment asks for no other.
+
+    Raises:
+        ConfigError: The checkpoint does not know a language of the experiment.
+    """
+    if checkpoint is None or config.tokenizer is not None:
+        return _learn(config.tokenizer or TokenizerConfig(), config, texts)
+    if unknown := sorted(set(config.languages) - set(checkpoint.tokenizer.languages)):
+        known = ", ".join(checkpoint.tokenizer.languages)
+        raise ConfigError(
+            f"{checkpoint.manifest.name} knows {known}, and the corpora are also in {', '.join(unknown)}; take "
+            "those out, or add a tokenizer table: then pieces for all are learned."
+        )
+    return checkpoint.tokenizer
 
 
-def _onwards(config: ExperimentConfig, texts: list[ParallelText], checkpoint: Checkpoint) -> Start:
-    manifest, model, tokenizer = checkpoint
+def find_start(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Checkpoint | None) -> Start:
+    """Finds sizes and first weights: random ones, or those of the checkpoint, for the pieces of `tokenizer`.
+
+    Raises:
+        ConfigError: The experiment asks for what the checkpoint is not.
+    """
+    if checkpoint is None:
+        options = config.tokenizer or TokenizerConfig()
+        sizes = ModelConfig(
+            vocab_size=tokenizer.vocab_size, dropout=config.training.dropout, **asdict(config.model or ModelSizes())
+        )
+        return Start(tokenizer, sizes, recipe={"tokenizer": asdict(options)})
+    return _onwards(config, tokenizer, checkpoint)
+
+
+def _onwards(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Checkpoint) -> Start:
+    manifest, model, old = checkpoint
     sizes, weights, recipe = manifest.model, dict[str, Tensor](model.state_dict()), dict[str, Any]()
     if config.model is not None:
         sizes = replace(manifest.model, **asdict(config.model))
         weights = grow_model(weights, manifest.model, sizes, seed=config.training.seed)
     if config.tokenizer is not None:
-        old, tokenizer = tokenizer, _learn(config.tokenizer, config, texts)
         weights = transfer_vocabulary(weights, old, tokenizer)
         recipe["tokenizer"] = asdict(config.tokenizer)
-    elif unknown := sorted(set(config.languages) - set(tokenizer.languages)):
-        raise ConfigError(
-            f"{manifest.name} knows {', '.join(tokenizer.languages)}, and the corpora are also in "
-            f"{', '.join(unknown)}; take those out, or add a tokenizer table: then pieces for all are learned."
-        )
     origin = {
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,

@@ -8,8 +8,11 @@ with the weights, so a run that was killed anywhere and resumed equals one that 
 import copy
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,6 +40,14 @@ from translator.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
+
+
+class _Outcome(NamedTuple):
+    """How an update went: its step, the length of its gradient, its mean loss; numbers that a GPU may still owe."""
+
+    step: int
+    norm: Tensor
+    loss: Tensor
 
 
 class Trainer:
@@ -69,7 +80,7 @@ class Trainer:
     ) -> None:
         """Makes model, average and optimiser from the seed, and from `weights` if there are any."""
         self.config, self.options, self.workers = config, config.training, workers
-        self.dataset, self.held_out, self.tokenizer = dataset, held_out, tokenizer
+        self.dataset, self.held_out, self.tokenizer = dataset.to(workers.device), held_out, tokenizer
         self.manifest, self.card = manifest, card
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
@@ -82,6 +93,9 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint, workers=workers.size)
         self.meter = Meter()
+        self._unread = deque[_Outcome]()
+        self._lag = int(workers.device.type == "cuda")
+        self._loss = 0.0
         self.precision = choose_precision(self.options.precision, workers.device)
         torch.manual_seed(self.options.seed)
 
@@ -126,6 +140,7 @@ class Trainer:
                 rate = f"loss {self.meter.loss:.3f}, {self.meter.rate:,.0f} target tokens/s"
                 bar.set_postfix_str(rate, refresh=False)
                 if self.workers.agree(stop.made):
+                    self._read_outcomes(0)
                     logger.info("stopped by a signal at step %d; go on with --resume", self.progress.step)
                     self._save()
                     break
@@ -139,6 +154,7 @@ class Trainer:
             self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
         if self._is_time_to_validate():
             with self._stopwatch():
+                self._read_outcomes(0)
                 self._validate(writer)
             self._save()
 
@@ -170,17 +186,20 @@ class Trainer:
     def updates(self) -> Iterator[list[Examples]]:
         """Yields each update's batches from where the run is; every worker sees all of them."""
         share = self.options.accumulate * self.workers.size
-        while self.progress.step < self.options.max_steps:
-            plan = plan_epoch(
-                self.dataset, batch_tokens=self.options.batch_tokens, seed=self.options.seed, epoch=self.progress.epoch
-            )
-            updates = [plan[start : start + share] for start in range(0, len(plan), share)]
-            for batches in updates[self.progress.position :]:
-                if self.progress.step >= self.options.max_steps:
-                    return
-                self.progress.position += 1
-                yield batches
-            self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
+        with ThreadPoolExecutor(max_workers=1) as planner:  # the next epoch is planned while this one is learned
+            coming = planner.submit(self._plan, self.progress.epoch)
+            while self.progress.step < self.options.max_steps:
+                plan, coming = coming.result(), planner.submit(self._plan, self.progress.epoch + 1)
+                updates = [plan[start : start + share] for start in range(0, len(plan), share)]
+                for batches in updates[self.progress.position :]:
+                    if self.progress.step >= self.options.max_steps:
+                        return
+                    self.progress.position += 1
+                    yield batches
+                self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
+
+    def _plan(self, epoch: int) -> list[Examples]:
+        return plan_epoch(self.dataset, batch_tokens=self.options.batch_tokens, seed=self.options.seed, epoch=epoch)
 
     def update(self, batches: list[Examples]) -> UpdateReport:
         """Makes one update from the batches of all workers."""
@@ -190,10 +209,11 @@ class Trainer:
         # the state; the others from one made anew for every update, so that they need none saved.
         if self.workers.rank:
             torch.manual_seed(hash((self.options.seed, self.workers.rank, self.progress.step)))
-        total_tokens = sum(int(self.dataset.target_lengths[examples].sum()) for examples in batches)
-        loss, tokens = 0.0, 0
-        for examples in batches[self.workers.rank :: self.workers.size]:
-            batch = self.dataset.batch(examples).to(self.workers.device)
+        tokens = [int(self.dataset.target_lengths[examples].sum()) for examples in batches]
+        own = slice(self.workers.rank, None, self.workers.size)
+        likelihood = torch.zeros((), device=self.workers.device)
+        for examples in batches[own]:
+            batch = self.dataset.batch(examples)
             with torch.autocast(self.workers.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
                 readout = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input)).readout
             output = batch.target_output
@@ -205,21 +225,28 @@ class Trainer:
                 output.mask,
                 label_smoothing=self.options.label_smoothing,
             )
-            torch.autograd.backward(losses.smoothed / total_tokens)
-            loss += float(losses.negative_log_likelihood)
-            tokens += int(output.lengths.sum())
+            torch.autograd.backward(losses.smoothed / sum(tokens))
+            likelihood += losses.negative_log_likelihood
         self.progress.step += 1
-        self._apply_gradients()
-        return UpdateReport(loss / max(1, tokens), total_tokens, time.monotonic() - started)
-
-    def _apply_gradients(self) -> None:
         self.workers.add_gradients(self.model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.max_gradient_norm or torch.inf)
-        if not torch.isfinite(norm):
-            raise TrainingError(
-                f"The gradient of step {self.progress.step} is not finite: the run diverged. What was saved before is "
-                "kept; lower learning_rate, lengthen warmup_steps, or set precision = 'float32'."
-            )
+        self._unread.append(_Outcome(self.progress.step, norm, likelihood / max(1, sum(tokens[own]))))
+        self._read_outcomes(self._lag)
+        self._apply_gradients()
+        return UpdateReport(self._loss, sum(tokens), time.monotonic() - started)
+
+    def _read_outcomes(self, lag: int) -> None:
+        """Reads how updates went, but for the last `lag`: to ask a GPU of the newest would be to wait for it."""
+        while len(self._unread) > lag:
+            step, norm, loss = self._unread.popleft()
+            if not torch.isfinite(norm):
+                raise TrainingError(
+                    f"The gradient of step {step} is not finite: the run diverged. What was saved before is "
+                    "kept; lower learning_rate, lengthen warmup_steps, or set precision = 'float32'."
+                )
+            self._loss = float(loss)
+
+    def _apply_gradients(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         self.optimizer.step()

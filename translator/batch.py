@@ -49,6 +49,22 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> PaddedI
     return PaddedIds(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths))
 
 
+def rows_of(tokens: Tensor, starts: Tensor, lengths: Tensor, *, width: int, pad_id: int) -> PaddedIds:
+    """Lays stretches of one long row of ids side by side, on the device that holds it and without a loop.
+
+    Args:
+        tokens: [N], ids of many sequences, end to end.
+        starts: [B] int64, where each begins.
+        lengths: [B] int64, each at least 1.
+        width: The greatest of `lengths`, known beforehand so that no device has to be asked.
+        pad_id: What fills the room behind the shorter ones.
+    """
+    positions = torch.arange(width, device=tokens.device)
+    mask = positions < lengths[:, None]  # [B, width]
+    places = (starts[:, None] + positions).clamp_(max=len(tokens) - 1)
+    return PaddedIds(tokens[places].long().masked_fill_(~mask, pad_id), mask, lengths)
+
+
 class SequencePair(NamedTuple):
     """A training batch: source, decoder input and wanted output, in one language direction or several.
 
@@ -75,9 +91,13 @@ def pair(
     bos_id: int,
 ) -> SequencePair:
     """Makes the training batch of sources and targets that both end in eos."""
-    output = pad(targets, pad_id)
-    ids = output.ids.roll(1, dims=1)  # [B, T]; what wraps round is overwritten by bos
+    return teach(pad(sources, pad_id), pad(targets, pad_id), pad_id=pad_id, bos_id=bos_id)
+
+
+def teach(source: PaddedIds, target: PaddedIds, *, pad_id: int, bos_id: int) -> SequencePair:
+    """Makes the training batch of a source and of a target that ends in eos, both padded."""
+    ids = target.ids.roll(1, dims=1)  # [B, T]; what wraps round is overwritten by bos
     ids[:, 0] = bos_id
     # Behind its end a shorter row now holds its own eos: padded over, so that padding is padding everywhere.
-    target_input = PaddedIds(ids.masked_fill(~output.mask, pad_id), output.mask, output.lengths)
-    return SequencePair(pad(sources, pad_id), target_input, output)
+    target_input = PaddedIds(ids.masked_fill(~target.mask, pad_id), target.mask, target.lengths)
+    return SequencePair(source, target_input, target)

@@ -37,17 +37,31 @@ class LstmLayer(nn.LSTM):
         self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Reads `inputs` from `state` (hidden and cell, each [1, B, H]; zeros if None)."""
-        if not self.training or not self.weight_dropout:
+        dropping = self.training and self.weight_dropout > 0
+        # Under autocast PyTorch would run cuDNN's kernel in float16, whose gradients vanish unless they are scaled.
+        casting = inputs.is_cuda and torch.is_autocast_enabled("cuda")
+        if not dropping and not casting:
             outputs, after = super().forward(inputs, state)
             return outputs, after
         if state is None:
             zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
             state = zeros, zeros
-        from_inputs, recurrent, *biases = self.all_weights[0]
-        weights = [from_inputs, nn.functional.dropout(recurrent, self.weight_dropout), *biases]
+        weights: list[Tensor] = list(self.all_weights[0])  # from the inputs, recurrent, and two biases
+        if dropping:
+            weights[1] = nn.functional.dropout(weights[1], self.weight_dropout)
+        if not casting:
+            return self._run(inputs, state, weights)
+        dtype = torch.get_autocast_dtype("cuda")
+        with torch.autocast("cuda", enabled=False):
+            hidden, cell = (part.to(dtype) for part in state)
+            return self._run(inputs.to(dtype), (hidden, cell), [weight.to(dtype) for weight in weights])
+
+    def _run(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         outputs, hidden, cell = torch.lstm(
-            inputs, state, weights, has_biases=True, num_layers=1, dropout=0.0, train=True, bidirectional=False,
-            batch_first=True,
+            inputs, state, weights, has_biases=True, num_layers=1, dropout=0.0, train=self.training,
+            bidirectional=False, batch_first=True,
         )  # fmt: skip
         return outputs, (hidden, cell)
 

@@ -19,7 +19,7 @@ from carousel.failures import sentence_for
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError, LanguageError
 
-COMMANDS = ["translate", "serve", "models", "train", "evaluate", "align", "calibrate", "export", "keys"]
+COMMANDS = ["translate", "serve", "models", "prepare", "train", "evaluate", "align", "calibrate", "export", "keys"]
 
 
 class MirrorTranslation:
@@ -219,20 +219,32 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **functions: object) ->
 def test_train_passes_on_what_is_asked_and_sums_up(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    def experiment(config: Path, *, resume: bool) -> SimpleNamespace:
-        asked.append((config, resume))
+    def experiment(config: Path, *, resume: bool, prepared: Path | None) -> SimpleNamespace:
+        asked.append((config, resume, prepared))
         logging.getLogger("training").info("half way")
         return SimpleNamespace(step=200, seconds=90.0, best_bleu=31.25, best_step=150)
 
     stand_in(monkeypatch, "training.experiment", train=experiment)
-    code, summary, log = run("train", "--config", "toy.toml", "--resume")
-    assert (code, asked) == (0, [(Path("toy.toml"), True)])
+    code, summary, log = run("train", "--config", "toy.toml", "--resume", "--prepared", "text")
+    assert (code, asked) == (0, [(Path("toy.toml"), True, Path("text"))])
     assert summary == "200 steps in 2 minutes; best BLEU on held-out text 31.25, at step 150.\n"
     assert log.endswith(" half way\n")
 
 
+def test_prepare_passes_on_what_is_asked_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def prepare_and_save(*given: Path) -> int:
+        asked.extend(given)
+        return 12345
+
+    stand_in(monkeypatch, "training.experiment", prepare_and_save=prepare_and_save)
+    found = run("prepare", "--config", "toy.toml", "text")
+    assert (asked, found[:2]) == ([Path("toy.toml"), Path("text")], (0, "12,345 examples in text.\n"))
+
+
 def test_of_several_workers_one_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def experiment(config: Path, *, resume: bool) -> SimpleNamespace:
+    def experiment(config: Path, *, resume: bool, prepared: Path | None) -> SimpleNamespace:
         logging.getLogger("training").info("half way")
         return SimpleNamespace(step=1, seconds=1.0, best_bleu=1.0, best_step=1)
 

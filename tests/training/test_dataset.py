@@ -14,7 +14,7 @@ from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningReport
 from training.config import CorpusConfig
 from training.corpus import ParallelText
-from training.dataset import DRAWS, RUN_LENGTHS, Dataset, DirectedCorpus, build_dataset, source_ids
+from training.dataset import DRAWS, EPOCHS_HELD, RUN_LENGTHS, Dataset, DirectedCorpus, build_dataset, source_ids
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
@@ -98,6 +98,16 @@ def test_every_dress_is_a_corpus_that_is_read_in_its_share(tokenizer: Tokenizer)
         assert [ids.tolist() for ids in corpus.targets] == [tokenizer.encode(target) for _, target in read]
 
 
+def test_of_a_dress_that_is_read_little_a_part_is_held_and_read_more(tokenizer: Tokenizer) -> None:
+    pairs = [(f"The Cat {'the ' * row}sat", "cat the") for row in range(40)]
+    augmentation = AugmentationConfig(lower_case=0.05, joined=0.05)
+    plain, lower, joined = build_dataset([text_of(pairs)], tokenizer, max_tokens=0, augmentation=augmentation).corpora
+    assert (len(plain.sources), plain.weight) == (40, 1.0)
+    assert lower.weight == joined.weight == 1 / EPOCHS_HELD
+    assert 2 < len(lower.sources) < 24  # 12 expected of a fair draw, give or take 4 standard deviations
+    assert 0 < len(joined.sources) < 12
+
+
 def test_the_usual_length_is_that_of_what_is_read() -> None:
     short, long = ([([9] * size, [9])] for size in (3, 50))
     corpora = [corpus_of(GERMAN, *short * 98, *long * 2), corpus_of(FRENCH, *long * 100)]
@@ -129,8 +139,8 @@ def test_pairs_are_joined_to_long_ones_each_once(tokenizer: Tokenizer) -> None:
     pairs = [(f"the cat {'the ' * row}", f"cat {'the ' * row}") for row in range(30)]
     pairs = [(source.strip(), target.strip()) for source, target in pairs]
     text = text_of(pairs, weight=2.0)
-    plain, joined = build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(joined=0.1)).corpora
-    assert joined.weight == 0.2
+    plain, joined = build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(joined=0.2)).corpora
+    assert joined.weight == 0.4
     runs = list(zip(joined.sources, joined.targets, strict=True))
     assert len(pairs) / RUN_LENGTHS[-1] <= len(runs) <= len(pairs) / RUN_LENGTHS[0] + 1
     known = {tokenizer.decode(source.tolist()).text: tokenizer.decode(target.tolist()).text

@@ -11,7 +11,7 @@ import torch
 from tests.training.small_run import assert_same_run, make_trainer, write_run
 from training.config import load_config
 from training.experiment import train
-from training.start import find_start
+from training.start import find_checkpoint_to_start_from, find_start
 from translator.catalogue import DEFAULT_MODEL, pretrained_models
 from translator.checkpoint import load_checkpoint, read_manifest
 from translator.errors import CheckpointError, ConfigError
@@ -61,7 +61,10 @@ def test_the_name_of_a_built_in_model_will_do(folder: Path) -> None:
     config = load_config(write_run(folder, name="from-default", start_from=DEFAULT_MODEL))
     built_in = read_manifest(pretrained_models()[DEFAULT_MODEL])
     (folder / DEFAULT_MODEL).mkdir()  # a name is a name, whatever lies beside the file
-    assert find_start(config, []).sizes == replace(built_in.model, dropout=config.training.dropout)
+    checkpoint = find_checkpoint_to_start_from(config)
+    assert checkpoint is not None
+    start = find_start(config, checkpoint.tokenizer, checkpoint)
+    assert start.sizes == replace(built_in.model, dropout=config.training.dropout)
 
 
 def test_a_path_that_ends_in_such_a_name_is_a_path(folder: Path) -> None:

@@ -1,0 +1,166 @@
+"""Text made ready to learn from: cleaned, tokenised, in every dress; and kept in a folder, if that is wanted.
+
+Reading and cleaning half a million pairs takes a processor minutes, which a rented GPU need not wait for: a folder made
+on one machine is trained on at another. It holds no text but the held-out references, and needs no corpus beside it.
+
+A folder: `text.json` (what it was made of, and how), `pieces.safetensors`, `tokenizer.model`. Swapped in whole, never a
+pickle.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from training.config import ExperimentConfig
+from training.corpus import load_corpus
+from training.dataset import Dataset, DirectedCorpus, Ids, build_dataset
+from training.start import choose_tokenizer
+from training.validation import HeldOut, load_held_out
+from translator.checkpoint import Checkpoint
+from translator.errors import CheckpointError, CorpusError
+from translator.folders import readable, replace_folder
+from translator.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+DECIDING = ("corpora", "cleaning", "augmentation", "tokenizer", "start_from")
+
+
+@dataclass(frozen=True)
+class PreparedText:
+    """What a run learns from and is judged by.
+
+    Args:
+        reports: What was dropped of each corpus, in the order of the experiment.
+        tokenizer: Of all of it.
+        dataset: The examples.
+        held_out: The validation sets.
+    """
+
+    reports: tuple[str, ...]
+    tokenizer: Tokenizer
+    dataset: Dataset
+    held_out: list[HeldOut]
+
+
+def prepare_text(config: ExperimentConfig, checkpoint: Checkpoint | None) -> PreparedText:
+    """Reads, cleans and tokenises what `config` names, with the tokenizer of `checkpoint` or one that is learned.
+
+    Raises:
+        ConfigError: The experiment asks for languages that the checkpoint does not know.
+        CorpusError: A file cannot be used, or nothing is left of it.
+    """
+    texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
+    tokenizer = choose_tokenizer(config, texts, checkpoint)
+    dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens, augmentation=config.augmentation)
+    held_out = load_held_out(config.validation, tokenizer)
+    return PreparedText(tuple(str(text.report) for text in texts), tokenizer, dataset, held_out)
+
+
+def save_prepared(folder: Path, text: PreparedText, config: ExperimentConfig) -> None:
+    """Writes prepared text atomically.
+
+    Raises:
+        CorpusError: It could not be written; what was there before is as it was.
+    """
+    numbers, arrays = dict[int, int](), dict[str, NDArray[Any]]()
+    for corpus in text.dataset.corpora:
+        for lines in (corpus.sources, corpus.targets):
+            if id(lines) not in numbers:
+                numbers[id(lines)] = number = len(numbers)
+                arrays[f"pieces.{number}"] = _small(np.concatenate([np.empty(0, dtype=np.int32), *lines]))
+                arrays[f"lengths.{number}"] = _small(np.array([len(ids) for ids in lines], dtype=np.int32))
+    corpora = [
+        {
+            "language_id": corpus.language_id,
+            "sources": numbers[id(corpus.sources)],
+            "targets": numbers[id(corpus.targets)],
+            "weight": corpus.weight,
+            "epochs": corpus.epochs,
+        }
+        for corpus in text.dataset.corpora
+    ]
+    table = {
+        "format": FORMAT,
+        "settings": _settings(config),
+        "reports": text.reports,
+        "corpora": corpora,
+        "held_out": [asdict(held) for held in text.held_out],
+    }
+    try:
+        with replace_folder(folder) as fresh:
+            save_file(arrays, fresh / "pieces.safetensors")
+            (fresh / "tokenizer.model").write_bytes(text.tokenizer.to_bytes())
+            (fresh / "text.json").write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise CorpusError(
+            f"The prepared text {folder} could not be written ({error}); make room and try again."
+        ) from None
+
+
+def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
+    """Reads prepared text, if it was made as `config` wants it; file names count, the folders they lie in do not.
+
+    Raises:
+        CorpusError: There is none, it is damaged, or it was made with other settings.
+    """
+    place = readable(folder)
+    try:
+        table: dict[str, Any] = json.loads((place / "text.json").read_text(encoding="utf-8"))
+        if table["format"] != FORMAT:
+            raise CorpusError(f"{folder} has format {table['format']}, wanted {FORMAT}; prepare it anew.")
+        wanted = _settings(config)
+        if differing := [name for name, value in wanted.items() if table["settings"][name] != value]:
+            raise CorpusError(
+                f"{folder} was prepared with other settings of {', '.join(differing)}; prepare it anew with this file, "
+                "or train without --prepared."
+            )
+        arrays = load_file(place / "pieces.safetensors")
+        tokenizer = Tokenizer.from_bytes((place / "tokenizer.model").read_bytes())
+        lines = [_lines(arrays[f"pieces.{number}"], arrays[f"lengths.{number}"]) for number in range(len(arrays) // 2)]
+        dataset = Dataset([_corpus(entry, lines) for entry in table["corpora"]])
+        held_out = [HeldOut(**entry) for entry in table["held_out"]]
+    except FileNotFoundError:
+        raise CorpusError(f"There is no prepared text in {folder}; make it with carousel prepare.") from None
+    except (CheckpointError, OSError, SafetensorError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise CorpusError(f"The prepared text in {folder} is damaged ({error}); prepare it anew.") from None
+    logger.info("prepared text of %s: %s examples", folder, f"{len(dataset):,}")
+    return PreparedText(tuple(table["reports"]), tokenizer, dataset, held_out)
+
+
+def _settings(config: ExperimentConfig) -> dict[str, Any]:
+    """All that decides what the text becomes; of files the names only, as other machines keep them elsewhere."""
+    everything = asdict(config)
+    validation = {key: everything["validation"][key] for key in ("sentences", "sets")}
+    settings: dict[str, Any] = json.loads(
+        json.dumps(
+            {key: everything[key] for key in DECIDING} | {"validation": validation}, default=lambda path: path.name
+        )
+    )
+    return settings
+
+
+def _small(numbers: NDArray[np.int32]) -> NDArray[np.int16] | NDArray[np.int32]:
+    return numbers.astype(np.int16) if numbers.max(initial=0) < 2**15 else numbers
+
+
+def _lines(pieces: NDArray[Any], lengths: NDArray[Any]) -> list[Ids]:
+    ends = np.cumsum(lengths, dtype=np.int64)
+    if int(ends[-1] if len(ends) else 0) != len(pieces):
+        raise ValueError("lengths and pieces do not fit")
+    return np.split(pieces.astype(np.int32), ends[:-1]) if len(ends) else []
+
+
+def _corpus(entry: Mapping[str, Any], lines: Sequence[list[Ids]]) -> DirectedCorpus:
+    return DirectedCorpus(
+        entry["language_id"], lines[entry["sources"]], lines[entry["targets"]], entry["weight"], entry["epochs"]
+    )
