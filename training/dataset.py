@@ -3,11 +3,12 @@
 A corpus learned in both directions is held once; language token and eos are put on when a batch is made.
 """
 
+import hashlib
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -62,9 +63,9 @@ class Dataset:
         """Counts lengths once: language token and eos on the source, eos on the target."""
         self.corpora = tuple(corpora)
         self.starts = np.cumsum([0] + [len(corpus.sources) for corpus in self.corpora])
-        self.source_lengths = np.array([len(ids) + 2 for corpus in self.corpora for ids in corpus.sources])
-        self.target_lengths = np.array([len(ids) + 1 for corpus in self.corpora for ids in corpus.targets])
-        self._rows = _Rows.of(self.corpora)
+        sources, targets = (_lengths(of(corpus) for corpus in self.corpora) for of in (_sources, _targets))
+        self.source_lengths, self.target_lengths = sources + 2, targets + 1
+        self._rows = _Rows.of(self.corpora, self.source_lengths, self.target_lengths)
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -74,6 +75,14 @@ class Dataset:
         """Moves the ids that batches are made of, and returns the dataset."""
         self._rows = _Rows(*(part.to(device) for part in self._rows))
         return self
+
+    def digest(self) -> bytes:
+        """Hashes all that an epoch is drawn from: ids, where examples lie in them, how often each is read."""
+        digest = hashlib.sha256()
+        for part in self._rows:
+            digest.update(part.cpu().numpy().tobytes())
+        digest.update(repr([(each.weight, each.epochs, len(each.sources)) for each in self.corpora]).encode())
+        return digest.digest()
 
     def usual_source_tokens(self, share: float = 0.99) -> int:
         """Pieces that so large a share of the sources an epoch reads do not exceed, special tokens not counted."""
@@ -121,33 +130,45 @@ class _Rows(NamedTuple):
     language_ids: Tensor
 
     @classmethod
-    def of(cls, corpora: Sequence[DirectedCorpus]) -> "_Rows":
+    def of(
+        cls, corpora: Sequence[DirectedCorpus], source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64]
+    ) -> "_Rows":
         """Writes the rows of `corpora`; those of the same list are written once."""
-        begins = dict[int, NDArray[np.int64]]()  # by the list's identity
-        tokens, written = [np.empty(0, dtype=np.int32)], 0
+        begins, parts, written = dict[int, NDArray[np.int64]](), [np.empty(0, dtype=np.int32)], 0
         for corpus in corpora:
             for texts in (corpus.sources, corpus.targets):
-                if id(texts) in begins:
+                if id(texts) in begins or not texts:
                     continue
-                ends = written + np.cumsum([len(ids) + 2 for ids in texts], dtype=np.int64)
-                begins[id(texts)] = np.concatenate([[written], ends])[: len(texts)].astype(np.int64)
-                tokens += [part for ids in texts for part in (_ROOM, ids, _END)]
-                written = int(ends[-1]) if len(texts) else written
-        counts = [[len(ids) for corpus in corpora for ids in texts(corpus)] for texts in (_sources, _targets)]
-        starts = [np.concatenate([begins[id(texts(corpus))] for corpus in corpora]) for texts in (_sources, _targets)]
+                lengths = _lengths([texts])
+                part = np.zeros(lengths.sum() + 2 * len(texts), dtype=np.int32)
+                ends = np.cumsum(lengths + 2)
+                part[ends - 1] = Tokenizer.eos_id
+                part[np.arange(lengths.sum()) + np.repeat(2 * np.arange(len(texts)) + 1, lengths)] = np.concatenate(
+                    texts
+                )
+                begins[id(texts)] = written + ends - lengths - 2
+                parts.append(part)
+                written += len(part)
+        starts = [
+            np.concatenate([np.empty(0, dtype=np.int64), *(begins[id(of(every))] for every in corpora if of(every))])
+            for of in (_sources, _targets)
+        ]
         languages = np.repeat([corpus.language_id for corpus in corpora], [len(corpus.sources) for corpus in corpora])
         return cls(
-            torch.from_numpy(np.concatenate(tokens)),
+            torch.from_numpy(np.concatenate(parts)),
             torch.from_numpy(starts[0]),
-            torch.tensor(counts[0], dtype=torch.int64) + 2,
+            torch.from_numpy(source_lengths),
             torch.from_numpy(starts[1]) + 1,
-            torch.tensor(counts[1], dtype=torch.int64) + 1,
+            torch.from_numpy(target_lengths),
             torch.from_numpy(languages.astype(np.int64)),
         )
 
 
-_ROOM, _END = np.zeros(1, dtype=np.int32), np.array([Tokenizer.eos_id], dtype=np.int32)
 _sources, _targets = attrgetter("sources"), attrgetter("targets")
+
+
+def _lengths(lists: Iterable[list[Ids]]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, chain.from_iterable(lists)), dtype=np.int64)
 
 
 def source_ids(pieces: Sequence[int] | Ids, language_id: int) -> Ids:
@@ -261,7 +282,7 @@ class _Pieces(NamedTuple):
 
 
 def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer) -> Iterator[tuple[float, _Pieces]]:
-    """Yields the text as it is and in every dress, each with the times that an epoch reads it (or what is held of it)."""
+    """Yields the text as it is and in every dress, each with the times that an epoch reads what it holds."""
     yield 1.0, plain
     for share, change in variants(augmentation):
         held = min(1.0, EPOCHS_HELD * share)

@@ -130,12 +130,7 @@ def _fingerprint(config: ExperimentConfig, text: PreparedText, start: Start) -> 
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=lambda path: Path(path).name).encode())
     digest.update(start.tokenizer.to_bytes())
     digest.update(json.dumps(start.recipe, sort_keys=True).encode())
-    for lengths in (text.dataset.source_lengths, text.dataset.target_lengths):
-        digest.update(lengths.tobytes())
-    for corpus in text.dataset.corpora:
-        digest.update(repr((corpus.language_id, corpus.weight, len(corpus.sources))).encode())
-        for ids in (*corpus.sources, *corpus.targets):
-            digest.update(ids.tobytes())
+    digest.update(text.dataset.digest())
     for held in text.held_out:
         digest.update(repr((held.sources, held.references)).encode())
     return digest.hexdigest()
