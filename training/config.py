@@ -93,6 +93,9 @@ class TrainingConfig:
 
     Args:
         max_steps: Updates.
+        max_minutes: The run ends after so long on the clock, the reading of the corpora not counted, also if it made
+            fewer updates; the decay keeps up with the clock, so it is always done. Such a run depends on how fast the
+            machine was, and is not repeated bit for bit. 0 is off.
         batch_tokens: Tokens of one batch on its longer side, padding included.
         accumulate: Batches summed into one update.
         learning_rate: Peak of the schedule.
@@ -114,6 +117,7 @@ class TrainingConfig:
     """
 
     max_steps: int
+    max_minutes: float = 0.0
     batch_tokens: int = 4000
     accumulate: int = 1
     learning_rate: float = 2e-3
@@ -135,7 +139,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuses numbers that no optimisation can honour."""
         check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
-        check_range(self, "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
+        check_range(self, "max_minutes", "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
         check_range(self, "warmup_steps", least=0)
         check_range(self, "threads", least=0, below=1024)
         check_range(self, "seed", least=0, below=2**63)

@@ -102,14 +102,10 @@ def token_loss(
         label_smoothing: epsilon, 0 is off.
     """
     wants_gradient = torch.is_grad_enabled() and (readout.requires_grad or weight.requires_grad)
-    if readout.is_cuda:
-        # To pick the real rows the host would have to wait for the device; the few others count nothing instead.
-        rows, wanted, counted = (readout * mask[..., None]).flatten(0, 1), targets.flatten(), mask.flatten().float()
-    else:
-        rows, wanted = readout[mask], targets[mask]
-        counted = torch.ones(len(rows))
+    # To pick the real rows out would make a host wait for its device and cost a copy; the others count nothing instead.
+    rows, counted = readout.masked_fill(~mask[..., None], 0.0).flatten(0, 1), mask.flatten().float()
     with torch.autocast(readout.device.type, enabled=False):
         smoothed, likelihood = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            rows, weight, bias, wanted, counted, label_smoothing, wants_gradient
+            rows, weight, bias, targets.flatten(), counted, label_smoothing, wants_gradient
         )
     return TokenLoss(smoothed, likelihood)

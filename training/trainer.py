@@ -25,6 +25,7 @@ from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
 from training.loss import token_loss
+from training.memory import keep_freed_memory
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.schedule import learning_rate
@@ -84,6 +85,7 @@ class Trainer:
         self.manifest, self.card = manifest, card
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
+        keep_freed_memory()
         torch.manual_seed(self.options.seed)
         self.model = TranslationModel.from_config(manifest.model).to(workers.device)
         if weights:
@@ -159,8 +161,17 @@ class Trainer:
             self._save()
 
     def _is_time_to_validate(self) -> bool:
-        step = self.progress.step
-        return step % self.config.validation.every_steps == 0 or step == self.options.max_steps
+        return self.progress.step % self.config.validation.every_steps == 0 or self._is_over()
+
+    def _is_over(self) -> bool:
+        return self._reached() >= self.options.max_steps
+
+    def _reached(self) -> int:
+        """How far the run is, in updates of `max_steps`: those it made, or more if the clock is ahead of them."""
+        limit, step = 60 * self.options.max_minutes, self.progress.step
+        if not limit:
+            return step
+        return max(step, int(self.options.max_steps * self.workers.broadcast(self.progress.seconds) / limit))
 
     def _has_lost_patience(self) -> bool:
         patience = self.config.validation.patience
@@ -188,11 +199,11 @@ class Trainer:
         share = self.options.accumulate * self.workers.size
         with ThreadPoolExecutor(max_workers=1) as planner:  # the next epoch is planned while this one is learned
             coming = planner.submit(self._plan, self.progress.epoch)
-            while self.progress.step < self.options.max_steps:
+            while not self._is_over():
                 plan, coming = coming.result(), planner.submit(self._plan, self.progress.epoch + 1)
                 updates = [plan[start : start + share] for start in range(0, len(plan), share)]
                 for batches in updates[self.progress.position :]:
-                    if self.progress.step >= self.options.max_steps:
+                    if self._is_over():
                         return
                     self.progress.position += 1
                     yield batches
@@ -261,7 +272,7 @@ class Trainer:
     def _rate(self) -> float:
         options = self.options
         return learning_rate(
-            max(1, self.progress.step),
+            max(1, self._reached()),
             peak=options.learning_rate,
             warmup_steps=options.warmup_steps,
             max_steps=options.max_steps,

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from translator.dropout import dropout_mask
+
 
 class LstmLayer(nn.LSTM):
     """One layer, one direction, [B, T, input_size] to [B, T, hidden_size].
@@ -48,7 +50,8 @@ class LstmLayer(nn.LSTM):
             state = zeros, zeros
         weights: list[Tensor] = list(self.all_weights[0])  # from the inputs, recurrent, and two biases
         if dropping:
-            weights[1] = nn.functional.dropout(weights[1], self.weight_dropout)
+            shape = (4 * self.hidden_size, self.hidden_size)
+            weights[1] = weights[1] * dropout_mask(shape, self.weight_dropout, device=inputs.device)
         if not casting:
             return self._run(inputs, state, weights)
         dtype = torch.get_autocast_dtype("cuda")

@@ -125,6 +125,22 @@ def test_every_update_has_the_rate_of_its_step(tmp_path: Path) -> None:
     ]
 
 
+def test_the_clock_ends_a_run_whose_decay_keeps_up_with_it(tmp_path: Path) -> None:
+    """Of 100 updates in six seconds, by a clock of a second an update: six are made, each a sixth of the way."""
+    settings: dict[str, Any] = {"max_steps": 100, "max_minutes": 0.1, "learning_rate": 1.0, "warmup_steps": 0}
+    trainer = make_trainer(tmp_path, decay="linear", **settings)
+
+    def tick(*_: object) -> None:
+        trainer.progress.seconds = float(trainer.progress.step)
+
+    trainer.optimizer.register_step_post_hook(tick)
+    seen = watch(trainer)
+    progress = trainer.run()
+    assert progress.step == 6
+    assert [rate for _, rate, _ in seen] == pytest.approx([0.99, 0.84, 0.67, 0.5, 0.34, 0.17], abs=0.011)
+    assert (tmp_path / "small" / "last").is_dir()
+
+
 def test_the_average_is_the_one_of_its_formula(tmp_path: Path) -> None:
     """a_n = d_n a_(n-1) + (1 - d_n) w_n with d_n = min(decay, (1 + n) / (10 + n)); 0.3 is overtaken at n = 3."""
     trainer = make_trainer(tmp_path, average_decay=0.3)
