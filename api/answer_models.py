@@ -53,7 +53,7 @@ class Scores(BaseModel):
 class Signature(BaseModel):
     """What an answer can be had again with."""
 
-    model: str = Field(description="Its name.", examples=["everyday-en-de"])
+    model: str = Field(description="Its name.", examples=["everyday"])
     weights: str = Field(description="SHA-256 of its weights.")
     tokenizer: str = Field(description="SHA-256 of its tokenizer.")
     decoding: dict[str, int | float] = Field(description="The options of the search.")

@@ -10,9 +10,10 @@ from carousel.progress import is_leader, progress_log
 EXAMPLES = """\b
 Examples:
   make train-toy                               makes the toy's text, then trains configs/toy.toml on it
-  carousel train --config configs/everyday-en-de-first.toml
-  carousel train --config configs/everyday-en-de-first.toml --resume
-  torchrun --nproc-per-node 2 -m carousel train --config configs/everyday-en-de-first.toml
+  carousel train --config configs/everyday-en-de.toml
+  carousel train --config configs/everyday-en-de.toml --resume
+  carousel train --config configs/everyday.toml --prepared runs/everyday-text
+  torchrun --nproc-per-node 2 -m carousel train --config configs/everyday-en-de.toml
 """
 
 

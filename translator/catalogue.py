@@ -7,7 +7,7 @@ from translator.errors import CheckpointError
 from translator.folders import readable
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT_MODEL = "everyday-en-de"
+DEFAULT_MODEL = "everyday"
 ALL_MODELS = "all"
 
 

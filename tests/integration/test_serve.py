@@ -22,7 +22,7 @@ import torch
 
 from api.keys import KeyStore
 from training.tokenizer import learn_tokenizer
-from translator.catalogue import pretrained_models
+from translator.catalogue import DEFAULT_MODEL, pretrained_models
 from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
 from translator.config import ModelConfig
 from translator.model import TranslationModel
@@ -75,7 +75,7 @@ pytestmark = pytest.mark.integration
 
 needs_model = pytest.mark.skipif(
     not pretrained_models(),
-    reason="translator/pretrained holds no model: train configs/everyday-en-de.toml and export it there",
+    reason="translator/pretrained holds no model: train configs/everyday.toml and export it there",
 )
 
 
@@ -183,9 +183,9 @@ class TestDefaultModel:
             together = list(clients.map(lambda body: server.client.post("/translate", json=body).json(), requests))
         assert together == alone * 3
 
-    def test_both_directions_are_listed_and_served(self, server: Server) -> None:
+    def test_every_direction_is_listed_and_served(self, server: Server) -> None:
         languages = {language["code"]: language["targets"] for language in server.client.get("/languages").json()}
-        assert languages == {"de": ["de", "en"], "en": ["de", "en"]}
+        assert languages == {code: ["de", "en", "es", "fr"] for code in ("de", "en", "es", "fr")}
         back = server.client.post("/translate", json={"q": "Wo ist der Bahnhof?", "source": "de", "target": "en"})
         assert "station" in back.json()["translatedText"].lower()
 
@@ -293,10 +293,22 @@ def test_a_model_that_is_altered_while_it_serves_changes_nothing_until_the_next_
         assert server.stop() == 0
 
 
+def write_part_of_the_default(folder: Path, *languages: str) -> None:
+    """Copies the default model as one that knows English and some of its other languages only."""
+    shutil.copytree(pretrained_models()[DEFAULT_MODEL], folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    kept = [way for way in manifest["directions"] if {*way} <= {"en", *languages}]
+    curves = [curve for curve in manifest["calibrations"] if [curve["source"], curve["target"]] in kept]
+    changes = {"name": folder.name, "languages": sorted(["en", *languages]), "directions": kept, "calibrations": curves}
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes | {"scores": []}), encoding="utf-8")
+
+
 @needs_model
-def test_all_models_are_served_together_and_a_text_may_go_through_two(tmp_path: Path) -> None:
+def test_a_folder_of_models_is_served_together_and_a_text_may_go_through_two(tmp_path: Path) -> None:
+    write_part_of_the_default(tmp_path / "models" / "german", "de")
+    write_part_of_the_default(tmp_path / "models" / "romance", "es", "fr")
     settings = tmp_path / "carousel.toml"
-    settings.write_text('model = "all"\nmodel_idle_seconds = 1000\n', encoding="utf-8")
+    settings.write_text(f'model = "{tmp_path / "models"}"\nmodel_idle_seconds = 1000\n', encoding="utf-8")
 
     def models_of(server: Server, body: dict[str, str]) -> tuple[str, list[str]]:
         answer = server.client.post("/translate", json={**body, "signature": True}).json()
@@ -305,10 +317,10 @@ def test_all_models_are_served_together_and_a_text_may_go_through_two(tmp_path: 
     with running("-m", "carousel", "serve", "--settings", str(settings)) as server:
         listed = {entry["code"]: entry["targets"] for entry in server.client.get("/languages").json()}
         assert listed == {code: ["de", "en", "es", "fr"] for code in ("de", "en", "es", "fr")}
-        assert models_of(server, STATION)[1] == ["everyday-en-de"]
-        assert models_of(server, {"q": "Danke!", "source": "de", "target": "fr"})[1] == ["everyday-en-de", "everyday"]
+        assert models_of(server, STATION)[1] == ["german"]
+        assert models_of(server, {"q": "Danke!", "source": "de", "target": "fr"})[1] == ["german", "romance"]
         page = {"q": "<p>Thank you!</p>", "source": "en", "target": "fr", "format": "html"}
-        assert models_of(server, page) == ("<p>Merci !</p>", ["everyday"])
+        assert models_of(server, page) == ("<p>Merci !</p>", ["romance"])
         assert server.stop() == 0
 
 
