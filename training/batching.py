@@ -5,7 +5,9 @@ of sentences, so each costs about the same; their order is random. Being a pure 
 needs no state to be resumed: a run knows only how many batches of the epoch it has behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,23 @@ def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) ->
     longest = np.maximum(dataset.source_lengths[chosen], dataset.target_lengths[chosen])
     batches = [chosen[start:end] for start, end in _cut(longest.tolist(), batch_tokens)]
     return [batches[n] for n in random.permutation(len(batches))]
+
+
+def plans_ahead(dataset: Dataset, *, batch_tokens: int, seed: int, first_epoch: int) -> Generator[list[Examples]]:
+    """Yields the plan of one epoch after another without end, each made in a thread while the one before is used.
+
+    Raises:
+        CorpusError: As `plan_epoch`.
+    """
+    with ThreadPoolExecutor(max_workers=1) as planner:
+
+        def begin(epoch: int) -> Future[list[Examples]]:
+            return planner.submit(plan_epoch, dataset, batch_tokens=batch_tokens, seed=seed, epoch=epoch)
+
+        coming = begin(first_epoch)
+        for epoch in count(first_epoch + 1):
+            plan, coming = coming.result(), begin(epoch)
+            yield plan
 
 
 def _draw(dataset: Dataset, random: np.random.Generator, epoch: int) -> Examples:

@@ -4,11 +4,9 @@ A corpus learned in both directions is held once; language token and eos are put
 """
 
 import hashlib
-import logging
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,20 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.augmentation import AugmentationConfig, Change, variants
-from training.corpus import ParallelText
-from training.resegmentation import Resegmenter
 from translator.batch import SequencePair, rows_of, teach
-from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
-logger = logging.getLogger(__name__)
-
 Ids = NDArray[np.int32]
-PLAIN = AugmentationConfig()
-DRAWS = 8  # segmentations a sentence that are held when text is resegmented
-RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
-EPOCHS_HELD = 6  # so many epochs' worth of a dress is held, and drawn from ever after
 
 
 @dataclass(frozen=True)
@@ -143,9 +131,8 @@ class _Rows(NamedTuple):
                 part = np.zeros(lengths.sum() + 2 * len(texts), dtype=np.int32)
                 ends = np.cumsum(lengths + 2)
                 part[ends - 1] = Tokenizer.eos_id
-                part[np.arange(lengths.sum()) + np.repeat(2 * np.arange(len(texts)) + 1, lengths)] = np.concatenate(
-                    texts
-                )
+                added = np.repeat(2 * np.arange(len(texts)) + 1, lengths)  # room and eos of the texts before
+                part[np.arange(lengths.sum()) + added] = np.concatenate(texts)
                 begins[id(texts)] = written + ends - lengths - 2
                 parts.append(part)
                 written += len(part)
@@ -174,132 +161,3 @@ def _lengths(lists: Iterable[list[Ids]]) -> NDArray[np.int64]:
 def source_ids(pieces: Sequence[int] | Ids, language_id: int) -> Ids:
     """Returns language token, pieces, eos: what the encoder reads."""
     return np.concatenate([[language_id], pieces, [Tokenizer.eos_id]]).astype(np.int32)
-
-
-def build_dataset(
-    texts: Sequence[ParallelText],
-    tokenizer: Tokenizer,
-    *,
-    max_tokens: int,
-    augmentation: AugmentationConfig = PLAIN,
-) -> Dataset:
-    """Tokenises clean text; pairs with a side over `max_tokens` pieces (0: no limit) are dropped and counted.
-
-    Each dress of `augmentation` is a corpus of its own, of the pairs that it changes (or, where an epoch reads few of
-    them, of a random part), whose weight is such that an epoch draws the dress's share of them. Pairs that are too long
-    in a dress are left out of that one.
-
-    Raises:
-        CorpusError: Nothing is left.
-    """
-    directed: list[DirectedCorpus] = []
-    for text in texts:
-        corpus = _tokenised(text.pairs, tokenizer).within(max_tokens)
-        if len(corpus.pairs) < len(text.pairs):
-            text.report.dropped["too many pieces"] += len(text.pairs) - len(corpus.pairs)
-            logger.info("%s: %s", text.config.source_file.name, text.report)
-        if not corpus.pairs:
-            raise CorpusError(
-                f"Every pair of {text.config.source_file} has a side over {max_tokens} pieces; raise max_tokens."
-            )
-        config = text.config
-        ways = [(config.target, corpus), (config.source, corpus.turned())][: 1 + config.both_directions]
-        for language, pieces in ways:
-            for share, dressed in _dresses(pieces, augmentation, tokenizer):
-                _, sources, targets = dressed.within(max_tokens)
-                directed.append(
-                    DirectedCorpus(
-                        tokenizer.language_id(language), sources, targets, config.weight * share, config.epochs
-                    )
-                )
-    dataset = Dataset(directed)
-    weights = np.repeat([corpus.weight for corpus in directed], [len(corpus.sources) for corpus in directed])
-    examples, tokens = weights.sum(), (weights * dataset.target_lengths).sum()
-    logger.info("an epoch reads %s examples, %s target tokens", f"{examples:,.0f}", f"{tokens:,.0f}")
-    return dataset
-
-
-class _Pieces(NamedTuple):
-    """Pairs as text and as piece ids, without special tokens."""
-
-    pairs: list[tuple[str, str]]
-    sources: list[Ids]
-    targets: list[Ids]
-
-    def turned(self) -> "_Pieces":
-        """The same text in the other direction."""
-        return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
-
-    def part(self, share: float) -> "_Pieces":
-        """A random part of the pairs; the same one every time."""
-        if share >= 1:
-            return self
-        chance = random.Random(0)
-        rows = [row for row in range(len(self.pairs)) if chance.random() < share]
-        pairs, sources, targets = ([every[row] for row in rows] for every in self)
-        return _Pieces(pairs, sources, targets)
-
-    def dressed(self, change: Change, tokenizer: Tokenizer) -> "_Pieces":
-        """The pairs that `change` does something to, changed; the same ones every time."""
-        chance = random.Random(0)
-        changes = [(row, change(pair, chance)) for row, pair in enumerate(self.pairs)]
-        changes = [(row, pair) for row, pair in changes if pair != self.pairs[row]]
-        pairs = [pair for _, pair in changes]
-        # Most changes leave the target as it is; then its pieces are held once.
-        targets = [self.targets[row] for row, _ in changes]
-        others = [place for place, (row, pair) in enumerate(changes) if pair[1] != self.pairs[row][1]]
-        for place, ids in zip(others, _encoded([pairs[place][1] for place in others], tokenizer), strict=True):
-            targets[place] = ids
-        return _Pieces(pairs, _encoded([source for source, _ in pairs], tokenizer), targets)
-
-    def resegmented(self, resegmenter: Resegmenter, chance: random.Random) -> "_Pieces":
-        """All pairs, with a drawn segmentation of each source."""
-        sources = [np.array(resegmenter.draw(source, chance), dtype=np.int32) for source, _ in self.pairs]
-        return _Pieces(self.pairs, sources, self.targets)
-
-    def joined(self, chance: random.Random) -> "_Pieces":
-        """Pairs in random order, in runs of random length that are read as one pair; one that is left over is not."""
-        order = iter(chance.sample(range(len(self.pairs)), len(self.pairs)))
-        runs = list[list[int]]()
-        while len(run := list(islice(order, chance.choice(RUN_LENGTHS)))) > 1:
-            runs.append(run)
-        texts = [[" ".join(self.pairs[row][side] for row in run) for run in runs] for side in (0, 1)]
-        sources, targets = (
-            [np.concatenate([ids[row] for row in run]) for run in runs] for ids in (self.sources, self.targets)
-        )
-        return _Pieces(list(zip(*texts, strict=True)), sources, targets)
-
-    def within(self, max_tokens: int) -> "_Pieces":
-        """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
-        rows = [
-            row
-            for row in zip(self.pairs, self.sources, self.targets, strict=True)
-            if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens
-        ]
-        return _Pieces(
-            [pair for pair, _, _ in rows], [source for _, source, _ in rows], [target for *_, target in rows]
-        )
-
-
-def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer) -> Iterator[tuple[float, _Pieces]]:
-    """Yields the text as it is and in every dress, each with the times that an epoch reads what it holds."""
-    yield 1.0, plain
-    for share, change in variants(augmentation):
-        held = min(1.0, EPOCHS_HELD * share)
-        yield share / held, plain.part(held).dressed(change, tokenizer)
-    if augmentation.resegmented:
-        resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
-        for _ in range(DRAWS):
-            yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
-    if augmentation.joined:
-        held = min(1.0, EPOCHS_HELD * augmentation.joined)
-        yield augmentation.joined / held, plain.part(held).joined(random.Random(0))
-
-
-def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:
-    sources, targets = (_encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
-    return _Pieces(pairs, sources, targets)
-
-
-def _encoded(lines: list[str], tokenizer: Tokenizer) -> list[Ids]:
-    return [np.array(ids, dtype=np.int32) for ids in tokenizer.encode_batch(lines)]

@@ -21,7 +21,8 @@ from safetensors.numpy import load_file, save_file
 
 from training.config import ExperimentConfig
 from training.corpus import load_corpus
-from training.dataset import Dataset, DirectedCorpus, Ids, build_dataset
+from training.dataset import Dataset, DirectedCorpus, Ids
+from training.examples import build_dataset
 from training.start import choose_tokenizer
 from training.validation import HeldOut, load_held_out
 from translator.checkpoint import Checkpoint

@@ -8,18 +8,15 @@ with the weights, so a run that was killed anywhere and resumed equals one that 
 import copy
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import closing, contextmanager
 
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from training.batching import Examples, plan_epoch
+from training.batching import Examples, plans_ahead
 from training.config import ExperimentConfig
 from training.dataset import Dataset
 from training.distributed import Workers
@@ -28,12 +25,13 @@ from training.loss import token_loss
 from training.memory import keep_freed_memory
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
+from training.outcomes import Outcomes
 from training.schedule import learning_rate
 from training.state import Progress, load_state, restore_random, save_state
 from training.validation import HeldOut, Validation, validate
 from translator.batch import PaddedIds
 from translator.checkpoint import Checkpoint, Manifest, save_checkpoint
-from translator.errors import CheckpointError, TrainingError
+from translator.errors import CheckpointError
 from translator.lstm import drop_recurrent_weights
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
@@ -41,14 +39,6 @@ from translator.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
-
-
-class _Outcome(NamedTuple):
-    """How an update went: its step, the length of its gradient, its mean loss; numbers that a GPU may still owe."""
-
-    step: int
-    norm: Tensor
-    loss: Tensor
 
 
 class Trainer:
@@ -95,9 +85,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint, workers=workers.size)
         self.meter = Meter()
-        self._unread = deque[_Outcome]()
-        self._lag = int(workers.device.type == "cuda")
-        self._loss = 0.0
+        self.outcomes = Outcomes(workers.device)
         self.precision = choose_precision(self.options.precision, workers.device)
         torch.manual_seed(self.options.seed)
 
@@ -142,7 +130,7 @@ class Trainer:
                 rate = f"loss {self.meter.loss:.3f}, {self.meter.rate:,.0f} target tokens/s"
                 bar.set_postfix_str(rate, refresh=False)
                 if self.workers.agree(stop.made):
-                    self._read_outcomes(0)
+                    self.outcomes.settle()
                     logger.info("stopped by a signal at step %d; go on with --resume", self.progress.step)
                     self._save()
                     break
@@ -156,7 +144,7 @@ class Trainer:
             self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
         if self._is_time_to_validate():
             with self._stopwatch():
-                self._read_outcomes(0)
+                self.outcomes.settle()
                 self._validate(writer)
             self._save()
 
@@ -197,10 +185,15 @@ class Trainer:
     def updates(self) -> Iterator[list[Examples]]:
         """Yields each update's batches from where the run is; every worker sees all of them."""
         share = self.options.accumulate * self.workers.size
-        with ThreadPoolExecutor(max_workers=1) as planner:  # the next epoch is planned while this one is learned
-            coming = planner.submit(self._plan, self.progress.epoch)
+        plans = plans_ahead(
+            self.dataset,
+            batch_tokens=self.options.batch_tokens,
+            seed=self.options.seed,
+            first_epoch=self.progress.epoch,
+        )
+        with closing(plans):
             while not self._is_over():
-                plan, coming = coming.result(), planner.submit(self._plan, self.progress.epoch + 1)
+                plan = next(plans)
                 updates = [plan[start : start + share] for start in range(0, len(plan), share)]
                 for batches in updates[self.progress.position :]:
                     if self._is_over():
@@ -208,9 +201,6 @@ class Trainer:
                     self.progress.position += 1
                     yield batches
                 self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
-
-    def _plan(self, epoch: int) -> list[Examples]:
-        return plan_epoch(self.dataset, batch_tokens=self.options.batch_tokens, seed=self.options.seed, epoch=epoch)
 
     def update(self, batches: list[Examples]) -> UpdateReport:
         """Makes one update from the batches of all workers."""
@@ -241,21 +231,9 @@ class Trainer:
         self.progress.step += 1
         self.workers.add_gradients(self.model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.max_gradient_norm or torch.inf)
-        self._unread.append(_Outcome(self.progress.step, norm, likelihood / max(1, sum(tokens[own]))))
-        self._read_outcomes(self._lag)
+        self.outcomes.add(self.progress.step, norm, likelihood / max(1, sum(tokens[own])))
         self._apply_gradients()
-        return UpdateReport(self._loss, sum(tokens), time.monotonic() - started)
-
-    def _read_outcomes(self, lag: int) -> None:
-        """Reads how updates went, but for the last `lag`: to ask a GPU of the newest would be to wait for it."""
-        while len(self._unread) > lag:
-            step, norm, loss = self._unread.popleft()
-            if not torch.isfinite(norm):
-                raise TrainingError(
-                    f"The gradient of step {step} is not finite: the run diverged. What was saved before is "
-                    "kept; lower learning_rate, lengthen warmup_steps, or set precision = 'float32'."
-                )
-            self._loss = float(loss)
+        return UpdateReport(self.outcomes.loss, sum(tokens), time.monotonic() - started)
 
     def _apply_gradients(self) -> None:
         for group in self.optimizer.param_groups:

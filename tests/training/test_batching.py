@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.batching import Examples, plan_epoch
+from training.batching import Examples, plan_epoch, plans_ahead
 from training.dataset import Dataset, DirectedCorpus, Ids
 from translator.errors import CorpusError
 
@@ -149,3 +149,10 @@ def test_a_corpus_is_read_in_its_first_epochs_only() -> None:
     )
     read = [set(times_read(dataset, epoch=epoch)) for epoch in range(4)]
     assert read == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {3, 4}, {3, 4}]
+
+
+def test_plans_come_one_after_another_from_any_epoch() -> None:
+    dataset = dataset_of(equally_long(50))
+    ahead = plans_ahead(dataset, batch_tokens=40, seed=1, first_epoch=3)
+    assert [as_lists(next(ahead)) for _ in range(3)] == [as_lists(plan(dataset, epoch=epoch)) for epoch in (3, 4, 5)]
+    ahead.close()

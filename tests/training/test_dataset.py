@@ -14,7 +14,8 @@ from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningReport
 from training.config import CorpusConfig
 from training.corpus import ParallelText
-from training.dataset import DRAWS, EPOCHS_HELD, RUN_LENGTHS, Dataset, DirectedCorpus, build_dataset, source_ids
+from training.dataset import Dataset, DirectedCorpus, source_ids
+from training.examples import DRAWS, EPOCHS_HELD, RUN_LENGTHS, build_dataset
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
