@@ -29,7 +29,7 @@ from training.config import (
     ValidationConfig,
 )
 from training.distributed import workers
-from training.experiment import prepare
+from training.experiment import trainer_for
 
 RATE = re.compile(r"Tokens per Sec:\s+([\d,]+)|/(\d+) tok/s")
 BATCH_TOKENS = 1600
@@ -74,7 +74,7 @@ def _prepare_peers(options: argparse.Namespace, work: Path) -> None:
 def _ours(options: argparse.Namespace, work: Path) -> float:
     """Trains through the real trainer for so many seconds."""
     with workers() as company:
-        trainer = prepare(_reference_size(options, work), company)
+        trainer = trainer_for(_reference_size(options, work), company)
     tokens, marks = 0, [(0.0, 0)]
     started = time.perf_counter()
     for batches in trainer.updates():

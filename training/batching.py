@@ -49,6 +49,8 @@ def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) ->
 def plans_ahead(dataset: Dataset, *, batch_tokens: int, seed: int, first_epoch: int) -> Generator[list[Examples]]:
     """Yields the plan of one epoch after another without end, each made in a thread while the one before is used.
 
+    Closing it ends the thread, once the plan that is being made is done.
+
     Raises:
         CorpusError: As `plan_epoch`.
     """

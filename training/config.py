@@ -93,9 +93,9 @@ class TrainingConfig:
 
     Args:
         max_steps: Updates.
-        max_minutes: The run ends after so long on the clock, the reading of the corpora not counted, also if it made
-            fewer updates; the decay keeps up with the clock, so it is always done. Such a run depends on how fast the
-            machine was, and is not repeated bit for bit. 0 is off.
+        max_minutes: The run ends after so long on the clock (validations counted, the reading of corpora not), also if
+            it made fewer updates. Where the clock is ahead of the updates the schedule follows it, warm-up and decay
+            alike. Such a run depends on how fast the machine was, and is not repeated bit for bit. 0 is off.
         batch_tokens: Tokens of one batch on its longer side, padding included.
         accumulate: Batches summed into one update.
         learning_rate: Peak of the schedule.

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from translator.batch import SequencePair, rows_of, teach
+from translator.batch import SequencePair, pair_padded, rows_of
 from translator.tokenizer import Tokenizer
 
 Ids = NDArray[np.int32]
@@ -48,7 +48,7 @@ class Dataset:
     """
 
     def __init__(self, corpora: Sequence[DirectedCorpus]) -> None:
-        """Counts lengths once: language token and eos on the source, eos on the target."""
+        """Counts lengths (language token and eos on the source, eos on the target) and lays all ids end to end."""
         self.corpora = tuple(corpora)
         self.starts = np.cumsum([0] + [len(corpus.sources) for corpus in self.corpora])
         sources, targets = (_lengths(of(corpus) for corpus in self.corpora) for of in (_sources, _targets))
@@ -93,7 +93,7 @@ class Dataset:
             )
         )
         source.ids[:, 0] = every.language_ids[numbers]
-        return teach(source, target, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
+        return pair_padded(source, target, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
 
 
 class _Rows(NamedTuple):

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PLAIN = AugmentationConfig()
 DRAWS = 8  # segmentations a sentence that are held when text is resegmented
 RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
-EPOCHS_HELD = 6  # so many epochs' worth of a dress is held, and drawn from ever after
+EPOCHS_HELD = 6  # so many epochs' worth of a dress, at weight 1, is held, and drawn from ever after
 
 
 def build_dataset(
@@ -81,15 +81,12 @@ class _Pieces(NamedTuple):
         """The same text in the other direction."""
         return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
 
-    def part(self, share: float) -> "_Pieces":
-        """A random part of the pairs; the same one every time."""
+    def part(self, share: float, seed: int) -> "_Pieces":
+        """A random part of the pairs; the same one for the same seed."""
         if share >= 1:
             return self
-        chance = random.Random(0)
-        rows = [row for row in range(len(self.pairs)) if chance.random() < share]
-        return _Pieces(
-            [self.pairs[row] for row in rows], [self.sources[row] for row in rows], [self.targets[row] for row in rows]
-        )
+        chance = random.Random(seed)
+        return self._rows([row for row in range(len(self.pairs)) if chance.random() < share])
 
     def dressed(self, change: Change, tokenizer: Tokenizer) -> "_Pieces":
         """The pairs that `change` does something to, changed; the same ones every time."""
@@ -123,29 +120,30 @@ class _Pieces(NamedTuple):
 
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
-        rows = [
-            row
-            for row in zip(self.pairs, self.sources, self.targets, strict=True)
-            if not max_tokens or max(len(row[1]), len(row[2])) <= max_tokens
-        ]
+        longest = [max(len(source), len(target)) for source, target in zip(self.sources, self.targets, strict=True)]
+        if not max_tokens or max(longest, default=0) <= max_tokens:
+            return self
+        return self._rows([row for row, length in enumerate(longest) if length <= max_tokens])
+
+    def _rows(self, rows: list[int]) -> "_Pieces":
         return _Pieces(
-            [pair for pair, _, _ in rows], [source for _, source, _ in rows], [target for *_, target in rows]
+            [self.pairs[row] for row in rows], [self.sources[row] for row in rows], [self.targets[row] for row in rows]
         )
 
 
 def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer) -> Iterator[tuple[float, _Pieces]]:
     """Yields the text as it is and in every dress, each with the times that an epoch reads what it holds."""
     yield 1.0, plain
-    for share, change in variants(augmentation):
+    for number, (share, change) in enumerate(variants(augmentation), start=1):
         held = min(1.0, EPOCHS_HELD * share)
-        yield share / held, plain.part(held).dressed(change, tokenizer)
+        yield share / held, plain.part(held, number).dressed(change, tokenizer)
     if augmentation.resegmented:
         resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
         for _ in range(DRAWS):
             yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
     if augmentation.joined:
         held = min(1.0, EPOCHS_HELD * augmentation.joined)
-        yield augmentation.joined / held, plain.part(held).joined(random.Random(0))
+        yield augmentation.joined / held, plain.part(held, 0).joined(random.Random(0))
 
 
 def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:

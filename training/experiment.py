@@ -9,12 +9,12 @@ from typing import Any
 
 from training.config import ExperimentConfig, load_config
 from training.distributed import Workers, workers
+from training.memory import keep_freed_memory
 from training.model_card import model_card
-from training.prepared import PreparedText, load_prepared, prepare_text, save_prepared
+from training.prepared import PreparedText, check_destination, load_prepared, prepare_text, save_prepared
 from training.start import Start, find_checkpoint_to_start_from, find_start
 from training.state import Progress
 from training.trainer import Trainer
-from translator.catalogue import find_checkpoint
 from translator.checkpoint import Manifest
 from translator.errors import CheckpointError
 from translator.folders import settle
@@ -45,10 +45,9 @@ def train(config_path: Path, *, resume: bool = False, prepared: Path | None = No
             )
         if resume and not started:
             raise CheckpointError(f"There is no run in {config.output} to go on with; start it without --resume.")
-        if config.start_from is not None:
-            find_checkpoint(config.start_from)  # before the corpora are read, which takes its time
+        keep_freed_memory()
+        trainer = trainer_for(config, company, prepared=prepared)
         config.output.mkdir(parents=True, exist_ok=True)
-        trainer = prepare(config, company, prepared=prepared)
         if resume:
             trainer.resume()
         return trainer.run()
@@ -61,12 +60,13 @@ def prepare_and_save(config_path: Path, folder: Path) -> int:
         CarouselError: As `train` does, or the folder cannot be written.
     """
     config = load_config(config_path)
+    check_destination(folder)
     text = prepare_text(config, find_checkpoint_to_start_from(config))
     save_prepared(folder, text, config)
     return len(text.dataset)
 
 
-def prepare(config: ExperimentConfig, company: Workers, *, prepared: Path | None = None) -> Trainer:
+def trainer_for(config: ExperimentConfig, company: Workers, *, prepared: Path | None = None) -> Trainer:
     """Makes the trainer, of text that is read now or was prepared before."""
     checkpoint = find_checkpoint_to_start_from(config)
     text = load_prepared(prepared, config) if prepared else prepare_text(config, checkpoint)

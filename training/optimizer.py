@@ -24,7 +24,7 @@ def choose_precision(wanted: Literal["auto", "bfloat16", "float32"], device: tor
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     # Private names, present in every PyTorch this project supports; where they are missing, float32 is always right.
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     native = any(getattr(torch.cpu, question, lambda: False)() for question in questions)

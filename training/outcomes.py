@@ -21,7 +21,7 @@ class Outcomes:
 
     def __init__(self, device: torch.device) -> None:
         """Begins with none."""
-        self.loss = 0.0
+        self.loss: float | None = None  # of the newest update that was read
         self._lag = int(device.type == "cuda")
         self._unread = deque[tuple[int, Tensor, Tensor]]()
 

@@ -1,12 +1,14 @@
 """Text made ready to learn from: cleaned, tokenised, in every dress; and kept in a folder, if that is wanted.
 
 Reading and cleaning half a million pairs takes a processor minutes, which a rented GPU need not wait for: a folder made
-on one machine is trained on at another. It holds no text but the held-out references, and needs no corpus beside it.
+on one machine is trained on at another, without the corpora (but with the checkpoint of `start_from`, if there is one).
+It holds their whole text, as pieces that anybody can turn back.
 
-A folder: `text.json` (what it was made of, and how), `pieces.safetensors`, `tokenizer.model`. Swapped in whole, never a
-pickle.
+A folder: `text.json` (what it was made of, and how), `pieces.safetensors`, `tokenizer.model`. Swapped in whole,
+verified when it is read, never a pickle.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
-from training.config import ExperimentConfig
+from training.config import ExperimentConfig, TokenizerConfig
 from training.corpus import load_corpus
 from training.dataset import Dataset, DirectedCorpus, Ids
 from training.examples import build_dataset
@@ -33,6 +35,7 @@ from translator.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
+TEXT, PIECES, TOKENIZER = "text.json", "pieces.safetensors", "tokenizer.model"
 DECIDING = ("corpora", "cleaning", "augmentation", "tokenizer", "start_from")
 
 
@@ -67,6 +70,17 @@ def prepare_text(config: ExperimentConfig, checkpoint: Checkpoint | None) -> Pre
     return PreparedText(tuple(str(text.report) for text in texts), tokenizer, dataset, held_out)
 
 
+def check_destination(folder: Path) -> None:
+    """Refuses to replace what is no prepared text: `save_prepared` replaces the folder as a whole.
+
+    Raises:
+        CorpusError: Something else is there.
+    """
+    held = {file.name for file in folder.iterdir()} if folder.is_dir() else {""} if folder.exists() else set()
+    if held - {TEXT, PIECES, TOKENIZER} or (held and TEXT not in held):
+        raise CorpusError(f"{folder} is there and is no prepared text, which would take its place: name a new folder.")
+
+
 def save_prepared(folder: Path, text: PreparedText, config: ExperimentConfig) -> None:
     """Writes prepared text atomically.
 
@@ -90,8 +104,10 @@ def save_prepared(folder: Path, text: PreparedText, config: ExperimentConfig) ->
         }
         for corpus in text.dataset.corpora
     ]
+    contents = {PIECES: save(arrays), TOKENIZER: text.tokenizer.to_bytes()}
     table = {
         "format": FORMAT,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "settings": _settings(config),
         "reports": text.reports,
         "corpora": corpora,
@@ -99,13 +115,11 @@ def save_prepared(folder: Path, text: PreparedText, config: ExperimentConfig) ->
     }
     try:
         with replace_folder(folder) as fresh:
-            save_file(arrays, fresh / "pieces.safetensors")
-            (fresh / "tokenizer.model").write_bytes(text.tokenizer.to_bytes())
-            (fresh / "text.json").write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
-    except (OSError, SafetensorError) as error:
-        raise CorpusError(
-            f"The prepared text {folder} could not be written ({error}); make room and try again."
-        ) from None
+            for name, content in contents.items():
+                (fresh / name).write_bytes(content)
+            (fresh / TEXT).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+    except OSError as error:
+        raise CorpusError(f"The prepared text {folder} could not be written ({error}); make room, try again.") from None
 
 
 def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
@@ -115,23 +129,23 @@ def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
         CorpusError: There is none, it is damaged, or it was made with other settings.
     """
     place = readable(folder)
+    if not (place / TEXT).is_file():
+        raise CorpusError(f"There is no prepared text in {folder}; make it with carousel prepare.")
     try:
-        table: dict[str, Any] = json.loads((place / "text.json").read_text(encoding="utf-8"))
+        table: dict[str, Any] = json.loads((place / TEXT).read_text(encoding="utf-8"))
         if table["format"] != FORMAT:
             raise CorpusError(f"{folder} has format {table['format']}, wanted {FORMAT}; prepare it anew.")
-        wanted = _settings(config)
-        if differing := [name for name, value in wanted.items() if table["settings"][name] != value]:
-            raise CorpusError(
-                f"{folder} was prepared with other settings of {', '.join(differing)}; prepare it anew with this file, "
-                "or train without --prepared."
-            )
-        arrays = load_file(place / "pieces.safetensors")
-        tokenizer = Tokenizer.from_bytes((place / "tokenizer.model").read_bytes())
+        if difference := _difference(table["settings"], _settings(config)):
+            raise CorpusError(f"{folder} was prepared with {difference}; prepare it anew, or train without --prepared.")
+        contents = {name: (place / name).read_bytes() for name in (PIECES, TOKENIZER)}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != table["sha256"][name]:
+                raise ValueError(f"{name} is not what was written beside {TEXT}")
+        arrays = load(contents[PIECES])
         lines = [_lines(arrays[f"pieces.{number}"], arrays[f"lengths.{number}"]) for number in range(len(arrays) // 2)]
         dataset = Dataset([_corpus(entry, lines) for entry in table["corpora"]])
         held_out = [HeldOut(**entry) for entry in table["held_out"]]
-    except FileNotFoundError:
-        raise CorpusError(f"There is no prepared text in {folder}; make it with carousel prepare.") from None
+        tokenizer = Tokenizer.from_bytes(contents[TOKENIZER])
     except (CheckpointError, OSError, SafetensorError, ValueError, TypeError, KeyError, IndexError) as error:
         raise CorpusError(f"The prepared text in {folder} is damaged ({error}); prepare it anew.") from None
     logger.info("prepared text of %s: %s examples", folder, f"{len(dataset):,}")
@@ -141,13 +155,25 @@ def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
 def _settings(config: ExperimentConfig) -> dict[str, Any]:
     """All that decides what the text becomes; of files the names only, as other machines keep them elsewhere."""
     everything = asdict(config)
+    if config.start_from is None and config.tokenizer is None:
+        everything["tokenizer"] = asdict(TokenizerConfig())
     validation = {key: everything["validation"][key] for key in ("sentences", "sets")}
-    settings: dict[str, Any] = json.loads(
-        json.dumps(
-            {key: everything[key] for key in DECIDING} | {"validation": validation}, default=lambda path: path.name
-        )
-    )
+    deciding = {key: everything[key] for key in DECIDING} | {"validation": validation}
+    settings: dict[str, Any] = json.loads(json.dumps(deciding, default=lambda path: path.name))
     return settings
+
+
+def _difference(had: Any, wanted: Any, where: str = "") -> str:
+    """Names the first setting in which two differ, and both its values; nothing if there is none."""
+    if isinstance(had, dict) and isinstance(wanted, dict):
+        keys = [(key, f"{where}.{key}" if where else key) for key in sorted(had.keys() | wanted.keys())]
+        found = (_difference(had.get(key), wanted.get(key), place) for key, place in keys)
+    elif isinstance(had, list) and isinstance(wanted, list) and len(had) == len(wanted):
+        pairs = enumerate(zip(had, wanted, strict=True), start=1)
+        found = (_difference(one, other, f"{where} {number}") for number, (one, other) in pairs)
+    else:
+        return "" if had == wanted else f"{where} = {json.dumps(had)}, wanted {json.dumps(wanted)}"
+    return next(filter(None, found), "")
 
 
 def _small(numbers: NDArray[np.int32]) -> NDArray[np.int16] | NDArray[np.int32]:

@@ -97,6 +97,11 @@ def _onwards(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Checkpo
     if config.tokenizer is not None:
         weights = transfer_vocabulary(weights, old, tokenizer)
         recipe["tokenizer"] = asdict(config.tokenizer)
+    elif tokenizer.to_bytes() != old.to_bytes():
+        raise ConfigError(
+            f"The text was prepared with the pieces of another checkpoint than {manifest.name} as start_from names it; "
+            "prepare it anew."
+        )
     origin = {
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,

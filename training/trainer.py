@@ -2,13 +2,14 @@
 
 A run's folder holds `best/` and `last/` (checkpoints that translate), `state/` (what a resume needs) and
 `tensorboard/`. Batches come from a plan that is a pure function of (seed, epoch), and the random generators are saved
-with the weights, so a run that was killed anywhere and resumed equals one that was not, bit for bit on a CPU.
+with the weights, so a run that was killed anywhere and resumed equals one that was not, bit for bit on a CPU (unless
+it ends by the clock).
 """
 
 import copy
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import torch
@@ -22,7 +23,6 @@ from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
 from training.loss import token_loss
-from training.memory import keep_freed_memory
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.outcomes import Outcomes
@@ -75,7 +75,6 @@ class Trainer:
         self.manifest, self.card = manifest, card
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
-        keep_freed_memory()
         torch.manual_seed(self.options.seed)
         self.model = TranslationModel.from_config(manifest.model).to(workers.device)
         if weights:
@@ -121,8 +120,7 @@ class Trainer:
         logger.info("precision %s, device %s, %d worker(s)", self.precision, self.workers.device, self.workers.size)
         hidden = None if self.workers.leads else True  # None: shown on a terminal only
         bar = tqdm(total=self.options.max_steps, initial=self.progress.step, unit="step", disable=hidden)
-        updates = self.updates()
-        with bar, stop_request() as stop, self._writer() as writer:
+        with bar, closing(self.updates()) as updates, stop_request() as stop, self._writer() as writer:
             # Asked before the first update too: a run that had stopped early stays stopped when it is resumed.
             while not self._has_lost_patience() and (batches := next(updates, None)) is not None:
                 self._step(batches, writer)
@@ -182,7 +180,7 @@ class Trainer:
         with SummaryWriter(str(self.config.output / "tensorboard"), purge_step=self.progress.step + 1) as writer:
             yield writer
 
-    def updates(self) -> Iterator[list[Examples]]:
+    def updates(self) -> Generator[list[Examples]]:
         """Yields each update's batches from where the run is; every worker sees all of them."""
         share = self.options.accumulate * self.workers.size
         plans = plans_ahead(

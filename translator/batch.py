@@ -91,10 +91,10 @@ def pair(
     bos_id: int,
 ) -> SequencePair:
     """Makes the training batch of sources and targets that both end in eos."""
-    return teach(pad(sources, pad_id), pad(targets, pad_id), pad_id=pad_id, bos_id=bos_id)
+    return pair_padded(pad(sources, pad_id), pad(targets, pad_id), pad_id=pad_id, bos_id=bos_id)
 
 
-def teach(source: PaddedIds, target: PaddedIds, *, pad_id: int, bos_id: int) -> SequencePair:
+def pair_padded(source: PaddedIds, target: PaddedIds, *, pad_id: int, bos_id: int) -> SequencePair:
     """Makes the training batch of a source and of a target that ends in eos, both padded."""
     ids = target.ids.roll(1, dims=1)  # [B, T]; what wraps round is overwritten by bos
     ids[:, 0] = bos_id

@@ -34,7 +34,7 @@ def dropout_mask(shape: tuple[int, ...], probability: float, *, device: torch.de
     """Draws what to multiply with: 0 as often as `probability` says, else 1 / (1 - probability); float32.
 
     On a CPU, where random numbers are drawn one by one, four are cut out of each draw of 64 bits; the probability is
-    then a multiple of 1 / 65,536.
+    then a multiple of 1 / 65,536, at most 65,535 of them.
     """
     kept = 1 - probability
     if device.type != "cpu":
@@ -42,4 +42,4 @@ def dropout_mask(shape: tuple[int, ...], probability: float, *, device: torch.de
     size = math.prod(shape)
     bits = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)
     numbers = bits.view(torch.int16)[:size].view(shape)  # -32,768 to 32,767
-    return (numbers >= round(probability * 2**16) - 2**15).float().div_(kept)
+    return (numbers >= min(round(probability * 2**16), 2**16 - 1) - 2**15).float().div_(kept)

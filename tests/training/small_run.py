@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training.config import load_config
 from training.distributed import Workers
-from training.experiment import prepare
+from training.experiment import trainer_for
 from training.tokenizer import learn_tokenizer
 from training.trainer import Trainer
 from translator.tokenizer import Tokenizer
@@ -87,7 +87,7 @@ def write_run(
 
 def make_trainer(folder: Path, *, workers: Workers = ALONE, **settings: Any) -> Trainer:
     """Makes the trainer of a small run in `folder`; it writes nothing before it runs."""
-    return prepare(load_config(write_run(folder, **settings)), workers)
+    return trainer_for(load_config(write_run(folder, **settings)), workers)
 
 
 def saved_tensors(run: Path) -> dict[str, Tensor]:

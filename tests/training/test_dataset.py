@@ -76,7 +76,8 @@ def test_pieces_decode_to_the_text_they_came_from(tokenizer: Tokenizer) -> None:
 def test_both_directions_are_the_same_text_turned_round(tokenizer: Tokenizer) -> None:
     pairs = list(zip(SOURCES, TARGETS, strict=True))
     ahead, back = build_dataset([text_of(pairs, both_directions=True, weight=0.5)], tokenizer, max_tokens=0).corpora
-    assert (back.sources, back.targets) == (ahead.targets, ahead.sources)
+    assert back.sources is ahead.targets
+    assert back.targets is ahead.sources
     assert [tokenizer.language_id(code) for code in ("de", "en")] == [ahead.language_id, back.language_id]
     assert ahead.weight == back.weight == 0.5
 
@@ -107,6 +108,15 @@ def test_of_a_dress_that_is_read_little_a_part_is_held_and_read_more(tokenizer: 
     assert lower.weight == joined.weight == 1 / EPOCHS_HELD
     assert 2 < len(lower.sources) < 24  # 12 expected of a fair draw, give or take 4 standard deviations
     assert 0 < len(joined.sources) < 12
+
+
+def test_two_dresses_are_not_cut_from_the_same_part(tokenizer: Tokenizer) -> None:
+    pairs = [(f"The Cät {'the ' * row}sat", "cat the") for row in range(40)]
+    augmentation = AugmentationConfig(lower_case=0.05, unaccented=0.05)
+    _, *dressed = build_dataset([text_of(pairs)], tokenizer, max_tokens=0, augmentation=augmentation).corpora
+    lower, unaccented = ({len(source) for source in corpus.sources} for corpus in dressed)
+    assert len(lower) > 2 < len(unaccented)
+    assert lower != unaccented
 
 
 def test_the_usual_length_is_that_of_what_is_read() -> None:

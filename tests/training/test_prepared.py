@@ -10,7 +10,7 @@ from tests.training.small_run import assert_same_run, write_run
 from training.config import load_config
 from training.experiment import prepare_and_save, train
 from training.prepared import load_prepared
-from translator.errors import CorpusError
+from translator.errors import ConfigError, CorpusError
 
 SETTINGS: dict[str, Any] = {
     "corpus": {"both_directions": True, "weight": 1.5},
@@ -49,18 +49,51 @@ def test_other_sizes_and_another_recipe_may_use_it(tmp_path: Path, prepared: tup
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"augmentation": {"lower_case": 0.4}}, "augmentation"),
-        ({"corpus": {"both_directions": False}}, "corpora"),
-        ({"validation": {"sentences": 3}}, "validation"),
+        ({"augmentation": {"lower_case": 0.4}}, r"augmentation\.joined = 0\.3, wanted 0\.0"),
+        ({"corpus": {"both_directions": False}}, r"corpora 1\.both_directions = true, wanted false"),
+        ({"validation": {"sentences": 3}}, r"validation\.sentences = 4, wanted 3"),
+        ({"start_from": "first/best"}, r"start_from = null, wanted \"best\""),
     ],
-    ids=["another dress", "another direction", "other held-out text"],
+    ids=["another dress", "another direction", "other held-out text", "another start"],
 )
 def test_text_of_other_settings_is_refused(
     tmp_path: Path, prepared: tuple[Path, Path], change: dict[str, Any], named: str
 ) -> None:
+    train(write_run(tmp_path, name="first", max_steps=1))
     path = write_run(tmp_path, name="changed", **SETTINGS | change)
-    with pytest.raises(CorpusError, match=f"prepared with other settings of {named}; prepare it anew"):
+    with pytest.raises(CorpusError, match=f"was prepared with {named}; prepare it anew"):
         train(path, prepared=prepared[1])
+
+
+@pytest.mark.parametrize(("table", "key", "value"), [("tokenizer", "vocab_size", 31), ("cleaning", "max_tokens", 50)])
+def test_other_pieces_and_another_cleaning_are_other_settings(
+    tmp_path: Path, prepared: tuple[Path, Path], table: str, key: str, value: int
+) -> None:
+    path = write_run(tmp_path, name="changed", **SETTINGS)
+    text = path.read_text().replace("vocab_size = 32", "vocab_size = 31" if table == "tokenizer" else "vocab_size = 32")
+    path.write_text(text if table == "tokenizer" else f"{text}[{table}]\n{key} = {value}\n")
+    with pytest.raises(CorpusError, match=rf"{table}\.{key} = \d+, wanted {value}"):
+        train(path, prepared=prepared[1])
+
+
+def test_text_with_the_pieces_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
+    for name, size in (("one", 32), ("two", 31)):
+        path = write_run(tmp_path, name=name, max_steps=1)
+        path.write_text(path.read_text().replace("vocab_size = 32", f"vocab_size = {size}"))
+        train(path)
+    prepare_and_save(write_run(tmp_path, name="on", start_from="one/best"), tmp_path / "text")
+    assert train(write_run(tmp_path, name="right", start_from="one/best", max_steps=1), prepared=tmp_path / "text").step
+    with pytest.raises(ConfigError, match="prepared with the pieces of another checkpoint than small model"):
+        train(write_run(tmp_path, name="wrong", start_from="two/best", max_steps=1), prepared=tmp_path / "text")
+
+
+def test_what_is_no_prepared_text_is_not_replaced(tmp_path: Path, prepared: tuple[Path, Path]) -> None:
+    config, folder = prepared
+    prepare_and_save(config, folder)  # prepared text is
+    for place in (tmp_path, config):
+        with pytest.raises(CorpusError, match="is there and is no prepared text, which would take its place"):
+            prepare_and_save(config, place)
+    assert (tmp_path / "text.en").is_file()
 
 
 def test_text_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
@@ -68,12 +101,19 @@ def test_text_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
         train(write_run(tmp_path), prepared=tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("harm", ["cut short", "altered", "missing"])
 @pytest.mark.parametrize("name", ["text.json", "pieces.safetensors", "tokenizer.model"])
-def test_a_file_that_was_cut_short_is_noticed(tmp_path: Path, prepared: tuple[Path, Path], name: str) -> None:
+def test_a_damaged_file_is_noticed(prepared: tuple[Path, Path], name: str, harm: str) -> None:
     config, folder = prepared
     content = (folder / name).read_bytes()
-    (folder / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(CorpusError, match=r"text in .* is damaged .*; prepare it anew"):
+    if harm == "missing":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content[: len(content) // 2] if harm == "cut short" else content[:-2] + b"??")
+    gone = harm == "missing" and name == "text.json"
+    with pytest.raises(
+        CorpusError, match="make it with carousel prepare" if gone else "is damaged .*; prepare it anew"
+    ):
         train(config, prepared=folder)
 
 

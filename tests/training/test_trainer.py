@@ -27,7 +27,7 @@ from tests.training.small_run import (
 from training.batching import plan_epoch
 from training.config import load_config
 from training.distributed import Workers
-from training.experiment import prepare
+from training.experiment import trainer_for
 from training.schedule import learning_rate
 from training.trainer import Trainer
 from training.validation import Validation
@@ -245,7 +245,7 @@ INTERRUPTED: dict[str, Any] = {
 
 def run_until(path: Path, *, stop_at: int | None, resume: bool) -> Trainer:
     """Runs an experiment; a SIGTERM comes in the middle of update `stop_at`."""
-    trainer = prepare(load_config(path), ALONE)
+    trainer = trainer_for(load_config(path), ALONE)
     if resume:
         trainer.resume()
 

@@ -1,0 +1,34 @@
+"""A process that is asked to keep freed memory takes no new pages for what it had before."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys
+import torch
+from training.memory import keep_freed_memory
+kept = keep_freed_memory() if sys.argv[1] == "keep" else None
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(12):
+    torch.zeros(4_000_000)
+before = faults()
+for _ in range(10):
+    torch.zeros(4_000_000)
+print(kept, faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be asked")
+def test_blocks_that_were_freed_are_used_again() -> None:
+    found = {}
+    for how in ("keep", "leave"):
+        command = [sys.executable, "-c", PROGRAM, how]
+        kept, faults = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert kept == ("True" if how == "keep" else "None")
+        found[how] = int(faults)
+    assert found["keep"] < 50  # of 16 MB blocks, ten times over
+    assert found["leave"] > 10 * found["keep"]
