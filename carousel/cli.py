@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from carousel import __version__, align, calibrate, evaluate, export, keys, models, prepare, serve, train, translate
+from carousel import (
+    __version__,
+    align,
+    calibrate,
+    evaluate,
+    export,
+    keys,
+    link,
+    models,
+    prepare,
+    serve,
+    train,
+    translate,
+)
 from carousel.failures import SentenceOnFailure
 
 app = typer.Typer(
@@ -43,6 +56,7 @@ app.command("translate", epilog=translate.EXAMPLES)(translate.translate)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
+app.command("link", epilog=link.EXAMPLES)(link.link)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)

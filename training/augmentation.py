@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+from training.names import another_name
 from training.records import check_range
 from translator.text import words
 
@@ -31,6 +32,12 @@ EMOJI = ("😀", "😂", "😍", "😢", "😡", "👍", "🙏", "🎉", "🔥",
 DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 FOREIGN_NAMES = ("李明", "東京", "서울", "Ђорђе", "नेहा", "ธนา", "Նարե", "სანდრო", "יעל", "ليلى")
 
+SLIPS = (1, 1, 1, 2)  # in a sentence
+KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in KEY_ROWS for at, key in enumerate(row)}
+
+_NUMBER = re.compile(r"(?<![\d.,:])[1-9]\d+(?![.,:]?\d)")
+_UTTERANCE = re.compile(r"[¡¿]?\w+(?: \w+)?(?: ?[.!?])?")
 _LONG_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]{4,})[^\w\s]*(?!\S)")  # between spaces, but for punctuation
 
 
@@ -41,12 +48,17 @@ class AugmentationConfig:
     Args:
         lower_case: The source in lower case.
         unaccented: The source without accents; umlauts and sharp s now and then as two letters.
-        misspelled: The source with one slip: a letter left out, doubled, or changed places with the next.
+        misspelled: The source with a slip or two: a letter left out, doubled, hit beside, or changed places with the
+            next.
         unfinished: Both sides without their final stop.
         foreign: A name that stands on both sides, on both in another script.
         decorated: Both sides with the same emoji.
+        renamed: A name that stands on both sides, on both another one, or one that nobody has.
+        renumbered: Numbers that stand on both sides, on both others.
+        repeated: Both sides, if they are of few words, said several times.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
+        mixed: Such runs of which one pair is in the target language already, and stays as it is.
     """
 
     lower_case: float = 0.0
@@ -55,8 +67,12 @@ class AugmentationConfig:
     unfinished: float = 0.0
     foreign: float = 0.0
     decorated: float = 0.0
+    renamed: float = 0.0
+    renumbered: float = 0.0
+    repeated: float = 0.0
     resegmented: float = 0.0
     joined: float = 0.0
+    mixed: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses shares that cannot be."""
@@ -84,6 +100,9 @@ def variants(config: AugmentationConfig) -> Iterator[Variant]:
         "unfinished": unfinished,
         "foreign": foreign,
         "decorated": decorated,
+        "renamed": renamed,
+        "renumbered": renumbered,
+        "repeated": repeated,
     }
     for name, change in changes.items():
         if share := float(getattr(config, name)):
@@ -112,16 +131,23 @@ def unaccented(pair: Pair, chance: random.Random) -> Pair:
 
 
 def misspelled(pair: Pair, chance: random.Random) -> Pair:
-    """Makes one slip after the first letter of a word of the source; short words and parts of addresses are spared."""
+    """Makes a slip after the first letter of a word of the source, now and then two; short words are spared."""
     text = pair[0]
+    for _ in range(chance.choice(SLIPS)):
+        text = _with_slip(text, chance)
+    return text, pair[1]
+
+
+def _with_slip(text: str, chance: random.Random) -> str:
     long = [match.span(1) for match in _LONG_WORD.finditer(text)]
     if not long:
-        return pair
+        return text
     start, end = chance.choice(long)
     at = chance.randrange(start + 1, end - 1)
     one, next_one = text[at], text[at + 1]
-    slip = chance.choice([next_one, one + one + next_one, next_one + one])
-    return text[:at] + slip + text[at + 2 :], pair[1]
+    beside = chance.choice(NEIGHBOURS.get(one, one))
+    slip = chance.choice([next_one, one + one + next_one, next_one + one, beside + next_one])
+    return text[:at] + slip + text[at + 2 :]
 
 
 def unfinished(pair: Pair, chance: random.Random) -> Pair:
@@ -142,7 +168,7 @@ def foreign(pair: Pair, chance: random.Random) -> Pair:
 
     Example:
         >>> foreign(("Anna ruft dich.", "Anna is calling you."), random.Random(0))
-        ('ธนา ruft dich.', 'ธนา is calling you.')
+        ('Նարե ruft dich.', 'Նարե is calling you.')
     """
     shared = _names(pair[0]) & _names(pair[1])
     ordered = [pair[0][start:end] for start, end in words(pair[0]) if pair[0][start:end] in shared]
@@ -156,6 +182,46 @@ def decorated(pair: Pair, chance: random.Random) -> Pair:
     if chance.random() < 0.2:
         return emoji + space + pair[0], emoji + space + pair[1]
     return pair[0] + space + emoji, pair[1] + space + emoji
+
+
+def renamed(pair: Pair, chance: random.Random) -> Pair:
+    """Gives everybody in the pair another name.
+
+    Example:
+        >>> renamed(("Anna ruft dich.", "Anna is calling you."), random.Random(2))
+        ('Caketz ruft dich.', 'Caketz is calling you.')
+    """
+    shared = sorted(_names(pair[0]) & _names(pair[1]))
+    others = {name: another_name(chance) for name in shared}
+    return _replaced(pair[0], others), _replaced(pair[1], others)
+
+
+def renumbered(pair: Pair, chance: random.Random) -> Pair:
+    """Writes other digits for the numbers that stand as often on either side; from 10 on, and of as many digits.
+
+    Example:
+        >>> renumbered(("Zimmer 318, bitte.", "Room 318, please."), random.Random(0))
+        ('Zimmer 964, bitte.', 'Room 964, please.')
+    """
+    counts = [Counter(_NUMBER.findall(side)) for side in pair]
+    shared = sorted(number for number, times in counts[0].items() if counts[1][number] == times)
+    others = {number: str(chance.randrange(10 ** (len(number) - 1), 10 ** len(number))) for number in shared}
+    source, target = (_NUMBER.sub(lambda match: others.get(match[0], match[0]), side) for side in pair)
+    return source, target
+
+
+def repeated(pair: Pair, chance: random.Random) -> Pair:
+    """Says both sides two to four times, if they have at most two words each.
+
+    Example:
+        >>> repeated(("Warte!", "Wait!"), random.Random(0))
+        ('Warte! Warte! Warte!', 'Wait! Wait! Wait!')
+    """
+    if not all(_UTTERANCE.fullmatch(side) for side in pair):
+        return pair
+    ended = any(side.endswith((".", "!", "?")) for side in pair)
+    times, joint = chance.choice((2, 2, 3, 3, 4)), " " if ended else chance.choice((", ", " "))
+    return joint.join([pair[0]] * times), joint.join([pair[1]] * times)
 
 
 def without_accents(text: str) -> str:

@@ -29,6 +29,9 @@ class CorpusConfig:
         target_file: Aligned with `source_file` line by line.
         weight: Times an epoch reads it; 0.5 reads a fresh random half each epoch.
         both_directions: Also learn target to source.
+        weight_back: Times an epoch reads it from target to source; 0 is as often as the other way.
+        links_file: Which words of each pair belong together, line by line (`carousel link` makes it); what
+            `alignment_weight` teaches.
         epochs: Only the first so many epochs read it; 0 is all. A direction that no corpus teaches to the end prepares
             the others (Ding et al. 2021) and is not offered.
     """
@@ -39,6 +42,8 @@ class CorpusConfig:
     target_file: Path
     weight: float = 1.0
     both_directions: bool = False
+    weight_back: float = 0.0
+    links_file: Path | None = None
     epochs: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +53,7 @@ class CorpusConfig:
                 f"weight is {self.weight}, wanted more than 0 and at most 1000; leave out what is not read."
             )
         check_range(self, "epochs", least=0)
+        check_range(self, "weight_back", least=0, most=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +114,8 @@ class TrainingConfig:
         weight_dropout: Probability of dropping a recurrent weight of an LSTM layer for one batch; 0 is off.
         max_gradient_norm: Gradients longer than this are scaled down to it; 0 is off.
         label_smoothing: epsilon; 0 is off.
+        alignment_weight: How much attention that misses the words of `links_file` counts beside the words that are
+            said; 0 is off.
         token_dropout: Probability of an input token, on either side, being replaced by the unknown token; 0 is off.
         average_decay: Decay of the exponential moving average of the weights, which is what is validated and
             exported; 0 is off.
@@ -130,6 +138,7 @@ class TrainingConfig:
     weight_dropout: float = 0.0
     max_gradient_norm: float = 1.0
     label_smoothing: float = 0.1
+    alignment_weight: float = 0.0
     token_dropout: float = 0.0
     average_decay: float = 0.999
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -140,6 +149,7 @@ class TrainingConfig:
         """Refuses numbers that no optimisation can honour."""
         check_range(self, "max_steps", "batch_tokens", "accumulate", least=1)
         check_range(self, "max_minutes", "learning_rate", "weight_decay", "max_gradient_norm", least=0, below=1_000_000)
+        check_range(self, "alignment_weight", least=0, below=1000)
         check_range(self, "warmup_steps", least=0)
         check_range(self, "threads", least=0, below=1024)
         check_range(self, "seed", least=0, below=2**63)
@@ -222,6 +232,10 @@ class ExperimentConfig:
         """Refuses an experiment without text."""
         if not self.corpora:
             raise ConfigError("corpora is empty; give at least one [[corpora]] table.")
+        if self.training.alignment_weight and not any(corpus.links_file for corpus in self.corpora):
+            raise ConfigError(
+                "training.alignment_weight is set, and no corpus has a links_file; name one, or leave the weight out."
+            )
         if not self.directions:
             raise ConfigError("Every corpus ends after some epochs; leave epochs out of at least one.")
         for files in self.validation.sets:

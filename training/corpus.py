@@ -8,11 +8,13 @@ import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
 
 from training.cleaning import CleaningConfig, CleaningReport, clean_line, fault
 from training.config import CorpusConfig
+from training.links import link_words, parse_links
+from translator.alignment import Link
 from translator.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,13 @@ class ParallelText:
         config: Where they came from.
         pairs: (source, target), normalised.
         report: What was dropped.
+        links: Of the words of each pair, if the corpus comes with links.
     """
 
     config: CorpusConfig
     pairs: list[tuple[str, str]]
     report: CleaningReport
+    links: list[set[Link]] | None = None
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -78,19 +82,42 @@ def load_corpus(config: CorpusConfig, cleaning: CleaningConfig) -> ParallelText:
     Raises:
         CorpusError: The files cannot be used, or nothing is left of them.
     """
-    report, pairs, seen = CleaningReport(), [], set[tuple[str, str]]()
+    report, pairs, links, seen = CleaningReport(), [], list[set[Link]](), set[tuple[str, str]]()
+    given = repeat("") if config.links_file is None else read_lines(config.links_file)
     for raw_source, raw_target in read_pairs(config.source_file, config.target_file):
         report.read += 1
-        pair = clean_line(raw_source), clean_line(raw_target)
+        pair, written = (clean_line(raw_source), clean_line(raw_target)), next(given, None)
         reason = fault(*pair, cleaning)
         if reason is None and cleaning.drop_duplicates:
             reason = "duplicate" if pair in seen else None
             seen.add(pair)
         if reason is None:
             pairs.append(pair)
+            links.append(_links(written, pair, config, report.read))
         else:
             report.dropped[reason] += 1
+    if config.links_file is not None and next(given, None) is not None:
+        raise _links_fault(config, "has more lines than the corpus")
     logger.info("%s - %s: %s", config.source_file.name, config.target_file.name, report)
     if not pairs:
         raise CorpusError(f"Nothing is left of {config.source_file} and {config.target_file}: {report}.")
-    return ParallelText(config, pairs, report)
+    return ParallelText(config, pairs, report, None if config.links_file is None else links)
+
+
+def _links(written: str | None, pair: tuple[str, str], config: CorpusConfig, number: int) -> set[Link]:
+    if written is None:
+        raise _links_fault(config, f"ends after {number - 1:,} lines, and the corpus goes on")
+    try:
+        links = parse_links(written)
+    except ValueError:
+        raise _links_fault(config, f"has {written[:60]!r} in line {number:,}, wanted links such as 0-0 1-2") from None
+    if not links:
+        return links
+    sizes = [len(link_words(text)) for text in pair]
+    if any(not 0 <= word < size for link in links for word, size in zip(link, sizes, strict=True)):
+        raise _links_fault(config, f"links words in line {number:,} that are not there ({sizes[0]} and {sizes[1]} are)")
+    return links
+
+
+def _links_fault(config: CorpusConfig, what: str) -> CorpusError:
+    return CorpusError(f"{config.links_file} {what}; make it of this very corpus, with carousel link.")

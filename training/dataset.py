@@ -4,7 +4,7 @@ A corpus learned in both directions is held once; language token and eos are put
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.links import NOWHERE, Guide
 from translator.batch import SequencePair, pair_padded, rows_of
 from translator.tokenizer import Tokenizer
 
@@ -31,6 +32,8 @@ class DirectedCorpus:
         targets: Aligned with `sources`.
         weight: Times an epoch reads them.
         epochs: Only the first so many read them; 0 is all.
+        guides: Which source pieces each target should look at (`training.links`), aligned with `targets`; None tells
+            nothing.
     """
 
     language_id: int
@@ -38,6 +41,7 @@ class DirectedCorpus:
     targets: list[Ids]
     weight: float = 1.0
     epochs: int = 0
+    guides: list[Guide] | None = None
 
 
 class Dataset:
@@ -82,9 +86,7 @@ class Dataset:
 
     def batch(self, examples: NDArray[np.int64]) -> SequencePair:
         """Lays the examples of these numbers side by side, where `to` has put them."""
-        every, numbers = self._rows, torch.from_numpy(examples.copy())
-        if every.tokens.is_cuda:
-            numbers = numbers.pin_memory().to(every.tokens.device, non_blocking=True)  # waits for nothing
+        every, numbers = self._rows, self._on_device(examples)
         source, target = (
             rows_of(every.tokens, starts[numbers], lengths[numbers], width=int(width), pad_id=Tokenizer.pad_id)
             for starts, lengths, width in (
@@ -94,6 +96,25 @@ class Dataset:
         )
         source.ids[:, 0] = every.language_ids[numbers]
         return pair_padded(source, target, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id)
+
+    def guides(self, examples: NDArray[np.int64]) -> Tensor | None:
+        """Returns where the targets of these examples should look: [B, T, 2], as `alignment_loss` wants it.
+
+        None if no example of the dataset is told anything.
+        """
+        every = self._rows
+        if not len(every.guides):
+            return None
+        numbers = self._on_device(examples)
+        positions = torch.arange(int(self.target_lengths[examples].max()), device=numbers.device)
+        guides = every.guides[(every.target_starts[numbers, None] + positions).clamp_(max=len(every.guides) - 1)]
+        beyond = positions >= every.target_lengths[numbers, None] - 1  # eos is told nothing
+        shifted = guides + (guides != NOWHERE)  # the language token stands before the pieces
+        return shifted.masked_fill_(beyond[..., None], NOWHERE)
+
+    def _on_device(self, examples: NDArray[np.int64]) -> Tensor:
+        numbers, device = torch.from_numpy(examples.copy()), self._rows.tokens.device
+        return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
 class _Rows(NamedTuple):
@@ -108,6 +129,7 @@ class _Rows(NamedTuple):
         target_starts: Where the first piece is.
         target_lengths: Eos included.
         language_ids: What belongs into the room.
+        guides: [N, 2] int16, beside the tokens of what is a target; [0, 2] if there are none.
     """
 
     tokens: Tensor
@@ -116,6 +138,7 @@ class _Rows(NamedTuple):
     target_starts: Tensor
     target_lengths: Tensor
     language_ids: Tensor
+    guides: Tensor
 
     @classmethod
     def of(
@@ -148,7 +171,25 @@ class _Rows(NamedTuple):
             torch.from_numpy(starts[1]) + 1,
             torch.from_numpy(target_lengths),
             torch.from_numpy(languages.astype(np.int64)),
+            torch.from_numpy(_guides_beside(written, corpora, begins)),
         )
+
+
+def _guides_beside(
+    tokens: int, corpora: Sequence[DirectedCorpus], begins: Mapping[int, NDArray[np.int64]]
+) -> NDArray[np.int16]:
+    """Lays guides beside the tokens they belong to; `begins` has, of each list of texts, where these begin."""
+    if not any(corpus.guides for corpus in corpora):
+        return np.empty((0, 2), dtype=np.int16)
+    beside = np.full((tokens, 2), NOWHERE, dtype=np.int16)
+    for corpus in corpora:
+        if corpus.guides:
+            lengths = _lengths([corpus.targets])
+            ends = np.cumsum(lengths)
+            within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+            places = np.repeat(begins[id(corpus.targets)] + 1, lengths) + within
+            beside[places] = np.concatenate(corpus.guides)
+    return beside
 
 
 _sources, _targets = attrgetter("sources"), attrgetter("targets")

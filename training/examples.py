@@ -15,6 +15,7 @@ import numpy as np
 from training.augmentation import AugmentationConfig, Change, variants
 from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, Ids
+from training.links import NOWHERE, Guide, guide, link_words, turned
 from training.resegmentation import Resegmenter
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 PLAIN = AugmentationConfig()
 DRAWS = 8  # segmentations a sentence that are held when text is resegmented
 RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
-EPOCHS_HELD = 6  # so many epochs' worth of a dress, at weight 1, is held, and drawn from ever after
+EPOCHS_HELD = 4  # so many epochs' worth of a dress, at weight 1, is held, and drawn from ever after
 
 
 def build_dataset(
@@ -45,7 +46,7 @@ def build_dataset(
     """
     directed: list[DirectedCorpus] = []
     for text in texts:
-        corpus = _tokenised(text.pairs, tokenizer).within(max_tokens)
+        corpus = _tokenised(text, tokenizer).within(max_tokens)
         if len(corpus.pairs) < len(text.pairs):
             text.report.dropped["too many pieces"] += len(text.pairs) - len(corpus.pairs)
             logger.info("%s: %s", text.config.source_file.name, text.report)
@@ -54,13 +55,21 @@ def build_dataset(
                 f"Every pair of {text.config.source_file} has a side over {max_tokens} pieces; raise max_tokens."
             )
         config = text.config
-        ways = [(config.target, corpus), (config.source, corpus.turned())][: 1 + config.both_directions]
-        for language, pieces in ways:
+        ways = [
+            (config.target, corpus, config.weight),
+            (config.source, corpus.turned(), config.weight_back or config.weight),
+        ]
+        for language, pieces, weight in ways[: 1 + config.both_directions]:
             for share, dressed in _dresses(pieces, augmentation, tokenizer):
-                _, sources, targets = dressed.within(max_tokens)
+                kept = dressed.within(max_tokens)
                 directed.append(
                     DirectedCorpus(
-                        tokenizer.language_id(language), sources, targets, config.weight * share, config.epochs
+                        tokenizer.language_id(language),
+                        kept.sources,
+                        kept.targets,
+                        weight * share,
+                        config.epochs,
+                        kept.guides,
                     )
                 )
     dataset = Dataset(directed)
@@ -71,15 +80,18 @@ def build_dataset(
 
 
 class _Pieces(NamedTuple):
-    """Pairs as text and as piece ids, without special tokens."""
+    """Pairs as text and as piece ids, without special tokens; and what targets and sources are told of each other."""
 
     pairs: list[tuple[str, str]]
     sources: list[Ids]
     targets: list[Ids]
+    guides: list[Guide] | None = None
+    guides_back: list[Guide] | None = None
 
     def turned(self) -> "_Pieces":
         """The same text in the other direction."""
-        return _Pieces([(target, source) for source, target in self.pairs], self.targets, self.sources)
+        pairs = [(target, source) for source, target in self.pairs]
+        return _Pieces(pairs, self.targets, self.sources, self.guides_back, self.guides)
 
     def part(self, share: float, seed: int) -> "_Pieces":
         """A random part of the pairs; the same one for the same seed."""
@@ -108,15 +120,50 @@ class _Pieces(NamedTuple):
 
     def joined(self, chance: random.Random) -> "_Pieces":
         """Pairs in random order, in runs of random length that are read as one pair; one that is left over is not."""
-        order = iter(chance.sample(range(len(self.pairs)), len(self.pairs)))
-        runs = list[list[int]]()
+        return self._chained(self._runs(chance))
+
+    def mixed(self, chance: random.Random) -> "_Pieces":
+        """Such runs of which one pair is in the target's language on both sides."""
+        untranslated = _Pieces(
+            [(target, target) for _, target in self.pairs],
+            self.targets,
+            self.targets,
+            self.guides and [np.repeat(np.arange(len(ids), dtype=np.int32), 2).reshape(-1, 2) for ids in self.targets],
+        )
+        runs = self._runs(chance)
+        for run in runs:
+            run[chance.randrange(len(run))] += len(self.pairs)
+        return self._and(untranslated)._chained(runs)
+
+    def _runs(self, chance: random.Random) -> list[list[int]]:
+        order, runs = iter(chance.sample(range(len(self.pairs)), len(self.pairs))), list[list[int]]()
         while len(run := list(islice(order, chance.choice(RUN_LENGTHS)))) > 1:
             runs.append(run)
+        return runs
+
+    def _and(self, others: "_Pieces") -> "_Pieces":
+        guides = None if self.guides is None or others.guides is None else self.guides + others.guides
+        pairs, sources, targets = (
+            self.pairs + others.pairs,
+            self.sources + others.sources,
+            self.targets + others.targets,
+        )
+        return _Pieces(pairs, sources, targets, guides)
+
+    def _chained(self, runs: list[list[int]]) -> "_Pieces":
         texts = [[" ".join(self.pairs[row][side] for row in run) for run in runs] for side in (0, 1)]
         sources, targets = (
             [np.concatenate([ids[row] for row in run]) for run in runs] for ids in (self.sources, self.targets)
         )
-        return _Pieces(list(zip(*texts, strict=True)), sources, targets)
+        guides = self.guides and [self._joined_guides(run, self.guides) for run in runs]
+        return _Pieces(list(zip(*texts, strict=True)), sources, targets, guides)
+
+    def _joined_guides(self, run: list[int], guides: list[Guide]) -> Guide:
+        parts, before = list[Guide](), 0
+        for row in run:
+            parts.append(np.where(guides[row] == NOWHERE, NOWHERE, guides[row] + before))
+            before += len(self.sources[row])
+        return np.concatenate(parts)
 
     def within(self, max_tokens: int) -> "_Pieces":
         """Those whose sides have at most `max_tokens` pieces; 0 is no limit."""
@@ -126,8 +173,15 @@ class _Pieces(NamedTuple):
         return self._rows([row for row, length in enumerate(longest) if length <= max_tokens])
 
     def _rows(self, rows: list[int]) -> "_Pieces":
+        def chosen(guides: list[Guide] | None) -> list[Guide] | None:
+            return None if guides is None else [guides[row] for row in rows]
+
         return _Pieces(
-            [self.pairs[row] for row in rows], [self.sources[row] for row in rows], [self.targets[row] for row in rows]
+            [self.pairs[row] for row in rows],
+            [self.sources[row] for row in rows],
+            [self.targets[row] for row in rows],
+            chosen(self.guides),
+            chosen(self.guides_back),
         )
 
 
@@ -141,14 +195,24 @@ def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokeni
         resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
         for _ in range(DRAWS):
             yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
-    if augmentation.joined:
-        held = min(1.0, EPOCHS_HELD * augmentation.joined)
-        yield augmentation.joined / held, plain.part(held, 0).joined(random.Random(0))
+    for share, join in ((augmentation.joined, _Pieces.joined), (augmentation.mixed, _Pieces.mixed)):
+        if share:
+            held = min(1.0, EPOCHS_HELD * share)
+            yield share / held, join(plain.part(held, 0), random.Random(0))
 
 
-def _tokenised(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> _Pieces:
-    sources, targets = (_encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
-    return _Pieces(pairs, sources, targets)
+def _tokenised(text: ParallelText, tokenizer: Tokenizer) -> _Pieces:
+    sides = list(zip(*text.pairs, strict=True))
+    sources, targets = (_encoded(list(side), tokenizer) for side in sides)
+    if text.links is None:
+        return _Pieces(text.pairs, sources, targets)
+    words, spans = (
+        [[cut(line) for line in side] for side in sides]
+        for cut in (link_words, lambda line: tokenizer.encode_with_spans(line).spans)
+    )
+    guides = list(map(guide, text.links, words[0], spans[0], words[1], spans[1]))
+    guides_back = list(map(guide, map(turned, text.links), words[1], spans[1], words[0], spans[0]))
+    return _Pieces(text.pairs, sources, targets, guides, guides_back)
 
 
 def _encoded(lines: list[str], tokenizer: Tokenizer) -> list[Ids]:

@@ -110,6 +110,7 @@ def _recipe(config: ExperimentConfig, text: PreparedText, start: Start) -> dict[
             "target": corpus.target,
             "both_directions": corpus.both_directions,
             "weight": corpus.weight,
+            "weight_back": corpus.weight_back,
             "epochs": corpus.epochs,
             "cleaning": report,
         }

@@ -34,7 +34,7 @@ from translator.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 TEXT, PIECES, TOKENIZER = "text.json", "pieces.safetensors", "tokenizer.model"
 DECIDING = ("corpora", "cleaning", "augmentation", "tokenizer", "start_from")
 
@@ -94,6 +94,9 @@ def save_prepared(folder: Path, text: PreparedText, config: ExperimentConfig) ->
                 numbers[id(lines)] = number = len(numbers)
                 arrays[f"pieces.{number}"] = _small(np.concatenate([np.empty(0, dtype=np.int32), *lines]))
                 arrays[f"lengths.{number}"] = _small(np.array([len(ids) for ids in lines], dtype=np.int32))
+    for number, corpus in enumerate(text.dataset.corpora):
+        if corpus.guides is not None:
+            arrays[f"guides.{number}"] = _small(np.concatenate([np.empty((0, 2), dtype=np.int32), *corpus.guides]))
     corpora = [
         {
             "language_id": corpus.language_id,
@@ -142,8 +145,10 @@ def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
             if hashlib.sha256(content).hexdigest() != table["sha256"][name]:
                 raise ValueError(f"{name} is not what was written beside {TEXT}")
         arrays = load(contents[PIECES])
-        lines = [_lines(arrays[f"pieces.{number}"], arrays[f"lengths.{number}"]) for number in range(len(arrays) // 2)]
-        dataset = Dataset([_corpus(entry, lines) for entry in table["corpora"]])
+        count = sum(name.startswith("lengths.") for name in arrays)
+        lines = [_lines(arrays[f"pieces.{number}"], arrays[f"lengths.{number}"]) for number in range(count)]
+        guides = [arrays.get(f"guides.{number}") for number in range(len(table["corpora"]))]
+        dataset = Dataset([_corpus(entry, lines, told) for entry, told in zip(table["corpora"], guides, strict=True)])
         held_out = [HeldOut(**entry) for entry in table["held_out"]]
         tokenizer = Tokenizer.from_bytes(contents[TOKENIZER])
     except (CheckpointError, OSError, SafetensorError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -187,7 +192,7 @@ def _lines(pieces: NDArray[Any], lengths: NDArray[Any]) -> list[Ids]:
     return np.split(pieces.astype(np.int32), ends[:-1]) if len(ends) else []
 
 
-def _corpus(entry: Mapping[str, Any], lines: Sequence[list[Ids]]) -> DirectedCorpus:
-    return DirectedCorpus(
-        entry["language_id"], lines[entry["sources"]], lines[entry["targets"]], entry["weight"], entry["epochs"]
-    )
+def _corpus(entry: Mapping[str, Any], lines: Sequence[list[Ids]], told: NDArray[Any] | None) -> DirectedCorpus:
+    sources, targets = lines[entry["sources"]], lines[entry["targets"]]
+    guides = None if told is None else _lines(told, np.array([len(ids) for ids in targets], dtype=np.int32))
+    return DirectedCorpus(entry["language_id"], sources, targets, entry["weight"], entry["epochs"], guides)

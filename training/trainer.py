@@ -22,7 +22,7 @@ from training.config import ExperimentConfig
 from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
-from training.loss import token_loss
+from training.loss import alignment_loss, token_loss
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.outcomes import Outcomes
@@ -214,17 +214,20 @@ class Trainer:
         for examples in batches[own]:
             batch = self.dataset.batch(examples)
             with torch.autocast(self.workers.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-                readout = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input)).readout
+                said = self.model(self._drop_tokens(batch.source), self._drop_tokens(batch.target_input))
             output = batch.target_output
             losses = token_loss(
-                readout,
+                said.readout,
                 self.model.embedding.weight,
                 self.model.output_bias,
                 output.ids,
                 output.mask,
                 label_smoothing=self.options.label_smoothing,
             )
-            torch.autograd.backward(losses.smoothed / sum(tokens))
+            loss = losses.smoothed
+            if self.options.alignment_weight and (guides := self.dataset.guides(examples)) is not None:
+                loss = loss + self.options.alignment_weight * alignment_loss(said.attention_weights, guides)
+            torch.autograd.backward(loss / sum(tokens))
             likelihood += losses.negative_log_likelihood
         self.progress.step += 1
         self.workers.add_gradients(self.model.parameters())

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,16 @@ from hypothesis import strategies as st
 from training.augmentation import (
     EMOJI,
     FOREIGN_NAMES,
+    NEIGHBOURS,
+    SLIPS,
     AugmentationConfig,
     decorated,
     foreign,
     lower_case,
     misspelled,
+    renamed,
+    renumbered,
+    repeated,
     unaccented,
     unfinished,
     variants,
@@ -23,6 +29,15 @@ from translator.errors import ConfigError
 from translator.text import normalise
 
 CHANCE = random.Random(1)
+
+
+class OneSlip(random.Random):
+    """Chance that never makes two slips."""
+
+    def choice(self, options: Any) -> Any:
+        return 1 if options is SLIPS else super().choice(options)
+
+
 SENTENCES = st.text(st.sampled_from("aäBéß .'x서がहिйẗ")).map(lambda text: normalise(text).text)
 
 
@@ -61,22 +76,24 @@ def test_the_final_stop_is_taken_off_both_sides(pair: tuple[str, str], expected:
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=1), st.randoms(use_true_random=False))
-def test_a_slip_changes_at_most_one_word_and_keeps_its_first_letter(words: list[str], chance: random.Random) -> None:
+def test_slips_change_at_most_two_letters_and_keep_the_first_of_a_word(words: list[str], chance: random.Random) -> None:
     source, target = misspelled((" ".join(words), "target"), chance)
     found = source.split(" ")
     assert target == "target"
     assert len(found) == len(words)
     changed = [(old, new) for old, new in zip(words, found, strict=True) if old != new]
-    assert len(changed) <= 1
+    assert len(changed) <= max(SLIPS)
     for old, new in changed:
         assert len(old) > 3
-        assert abs(len(new) - len(old)) <= 1
+        assert abs(len(new) - len(old)) <= max(SLIPS)
         assert old[0] == new[0]
-        assert set(new) <= set(old)
+        assert set(new) <= set(old) | set("".join(NEIGHBOURS[letter] for letter in old))
 
 
 def test_a_word_before_a_comma_or_a_stop_is_slipped_in_too() -> None:
-    assert misspelled(("Haus!", "house!"), CHANCE)[0] in {"Hus!", "Has!", "Haaus!", "Hauus!", "Huas!", "Hasu!"}
+    slips = {"Hus!", "Has!", "Haaus!", "Hauus!", "Huas!", "Hasu!", "Hsus!", "Hays!", "Hais!"}
+    for _ in range(20):
+        assert misspelled(("Haus!", "house!"), OneSlip())[0] in slips
 
 
 def test_a_slip_leaves_names_of_things_and_short_words_alone() -> None:
@@ -131,3 +148,42 @@ def test_only_what_has_a_share_is_worn() -> None:
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"misspelled is {share}, wanted at least 0 and at most 1.")):
         AugmentationConfig(misspelled=share)
+
+
+def test_people_get_other_names_and_the_same_on_both_sides() -> None:
+    found = {renamed(("Anna und Tom treffen Tim.", "Tom and Anna meet Timothy."), CHANCE) for _ in range(20)}
+    assert len(found) > 10
+    for source, target in found:
+        anna, _, tom, *rest = source.split()
+        assert rest == ["treffen", "Tim."]
+        assert target == f"{tom} and {anna} meet Timothy."
+        assert anna.istitle()
+        assert anna.isascii()
+
+
+@pytest.mark.parametrize(
+    ("pair", "pattern"),
+    [
+        pytest.param(("Zimmer 318", "Room 318"), r"Zimmer (\d{3})\|Room \1", id="as many digits on both sides"),
+        pytest.param(("12 und 12", "12 and 12"), r"(\d\d) und \1\|\1 and \1", id="the same number stays the same"),
+        pytest.param(("10 von 20", "10 of 30"), r"(\d\d) von 20\|\1 of 30", id="what stands on one side only stays"),
+        pytest.param(
+            ("Um 7:35, 1.500", "At 7:35, 1.500"), r"Um 7:35, 1\.500\|At 7:35, 1\.500", id="times and parts stay"
+        ),
+        pytest.param(("2 007", "2 007"), r"2 007\|2 007", id="one digit may be a word elsewhere"),
+    ],
+)
+def test_numbers_are_changed_on_both_sides(pair: tuple[str, str], pattern: str) -> None:
+    for _ in range(10):
+        assert re.fullmatch(pattern, "|".join(renumbered(pair, CHANCE)))
+
+
+def test_a_short_utterance_is_said_again_as_often_on_both_sides() -> None:
+    for _ in range(20):
+        source, target = repeated(("\u00a1Espera!", "Wait!"), CHANCE)
+        assert source.count("\u00a1Espera!") == target.count("Wait!") in {2, 3, 4}
+        source, target = repeated(("rotes Haus", "red house"), CHANCE)
+        assert re.fullmatch(r"rotes Haus(, rotes Haus)+|rotes Haus( rotes Haus)+", source)
+        assert target == source.replace("rotes Haus", "red house")
+    for pair in (("das rote Haus", "the red house"), ("a-b", "c"), ("Ja, ja", "Yes, yes")):
+        assert repeated(pair, CHANCE) == pair

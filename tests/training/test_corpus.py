@@ -131,6 +131,36 @@ def test_every_pair_is_kept_or_counted(
     assert text.report.kept == len(text.pairs)
 
 
+def load_linked(folder: Path, links: list[str]) -> ParallelText:
+    files = write_lines(folder / "text.en", ["a b", "", "l'eau"]), write_lines(folder / "text.de", ["c d", "x", "d"])
+    written = write_lines(folder / "text.links", links)
+    config = CorpusConfig(source="en", target="de", source_file=files[0], target_file=files[1], links_file=written)
+    return load_corpus(config, KEEP_ALL)
+
+
+def test_links_stay_with_their_pairs(tmp_path: Path) -> None:
+    # the second pair is dropped, its links with it; an elided article is a word of its own
+    assert load_linked(tmp_path, ["0-1 1-0", "5-5", "1-0"]).links == [{(0, 1), (1, 0)}, {(1, 0)}]
+    assert load(tmp_path, ["a"], ["b"]).links is None
+
+
+@pytest.mark.parametrize(
+    ("links", "named"),
+    [
+        pytest.param(["0-0", ""], "ends after 2 lines, and the corpus goes on", id="too few"),
+        pytest.param(["0-0", "", "0-0", "0-0"], "has more lines than the corpus", id="too many"),
+        pytest.param(["0-0", "", "0:0"], "has '0:0' in line 3, wanted links such as 0-0 1-2", id="no links"),
+        pytest.param(
+            ["0-2", "", "0-0"], r"links words in line 1 that are not there \(2 and 2 are\)", id="no such word"
+        ),
+        pytest.param(["0--1", "", "0-0"], "has '0--1' in line 1", id="a word before the first"),
+    ],
+)
+def test_links_of_another_corpus_are_refused(tmp_path: Path, links: list[str], named: str) -> None:
+    with pytest.raises(CorpusError, match=rf"text\.links {named}.*make it of this very corpus, with carousel link"):
+        load_linked(tmp_path, links)
+
+
 def test_a_corpus_of_which_nothing_is_left_is_refused_with_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"Nothing is left of .*: 0 of 3 pairs kept; dropped: empty 2, too long 1\."):
         load(tmp_path, ["", " ", "a" * 601], ["a", "b", "c"], CleaningConfig())

@@ -16,6 +16,8 @@ from training.config import CorpusConfig
 from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, source_ids
 from training.examples import DRAWS, EPOCHS_HELD, RUN_LENGTHS, build_dataset
+from training.links import NOWHERE
+from translator.alignment import Link
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
@@ -150,8 +152,8 @@ def test_pairs_are_joined_to_long_ones_each_once(tokenizer: Tokenizer) -> None:
     pairs = [(f"the cat {'the ' * row}", f"cat {'the ' * row}") for row in range(30)]
     pairs = [(source.strip(), target.strip()) for source, target in pairs]
     text = text_of(pairs, weight=2.0)
-    plain, joined = build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(joined=0.2)).corpora
-    assert joined.weight == 0.4
+    plain, joined = build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(joined=0.25)).corpora
+    assert joined.weight == 0.5
     runs = list(zip(joined.sources, joined.targets, strict=True))
     assert len(pairs) / RUN_LENGTHS[-1] <= len(runs) <= len(pairs) / RUN_LENGTHS[0] + 1
     known = {tokenizer.decode(source.tolist()).text: tokenizer.decode(target.tolist()).text
@@ -163,6 +165,84 @@ def test_pairs_are_joined_to_long_ones_each_once(tokenizer: Tokenizer) -> None:
         found += parts
     assert len(found) == len(set(found)) >= len(pairs) - 1
     assert set(found) <= set(known)
+
+
+def test_of_mixed_runs_one_pair_is_in_the_target_language_on_both_sides(tokenizer: Tokenizer) -> None:
+    pairs = [(f"the cat {'the ' * row}".strip(), f"dog {'eats ' * row}".strip()) for row in range(30)]
+    config = AugmentationConfig(mixed=0.25)
+    _, mixed = build_dataset([text_of(pairs)], tokenizer, max_tokens=0, augmentation=config).corpora
+    for source, target in zip(mixed.sources, mixed.targets, strict=True):
+        sides = [tokenizer.decode(ids.tolist()).text for ids in (source, target)]
+        parts = [re.findall(r"(?:the cat(?: the(?! cat))*)|(?:dog(?: eats)*)", side) for side in sides]
+        assert [part.count(" ") + part.startswith("dog") for part in parts[0]] == [
+            part.count(" ") + 1 for part in parts[1]
+        ]
+        assert [one == other for one, other in zip(*parts, strict=True)].count(True) == 1
+
+
+def test_either_direction_may_be_read_more_often(tokenizer: Tokenizer) -> None:
+    text = text_of([("the cat", "cat the")], both_directions=True, weight=2.0)
+    for back, expected in ((0.0, [2.0, 2.0]), (0.5, [2.0, 0.5])):
+        chosen = replace(text, config=replace(text.config, weight_back=back))
+        assert [corpus.weight for corpus in build_dataset([chosen], tokenizer, max_tokens=0).corpora] == expected
+
+
+def linked_text(pairs: list[tuple[str, str]], links: list[set[Link]], *, both_directions: bool = False) -> ParallelText:
+    return replace(text_of(pairs, both_directions=both_directions), links=links)
+
+
+def told(dataset: Dataset, example: int) -> list[tuple[int, int]]:
+    """What the target positions of an example are told, eos included."""
+    guides = dataset.guides(np.array([example]))
+    assert guides is not None
+    return [(int(first), int(last)) for first, last in guides[0]]
+
+
+def _pieces_of_words(text: str, tokenizer: Tokenizer) -> list[list[int]]:
+    """The places of the pieces that share a letter with each word."""
+    spans = tokenizer.encode_with_spans(text).spans
+    return [
+        [place for place, (start, end) in enumerate(spans) if start < word.end() and end > word.start()]
+        for word in re.finditer(r"\S+", text)
+    ]
+
+
+def test_targets_are_told_where_to_look_and_in_both_directions(tokenizer: Tokenizer) -> None:
+    pairs = [("the cat", "cat the"), ("dog", "dog")]
+    dataset = build_dataset(
+        [linked_text(pairs, [{(0, 1), (1, 0)}, set()], both_directions=True)], tokenizer, max_tokens=0
+    )
+    english, german = (_pieces_of_words(side, tokenizer) for side in pairs[0])
+    # position 0 of a source is its language token; eos is told nothing
+    for example, (target, source) in {0: (german, english), 2: (english, german)}.items():
+        expected = [(source[1 - word][0] + 1, source[1 - word][-1] + 1) for word in (0, 1) for _ in target[word]]
+        assert [each for each in told(dataset, example)[:-1] if each != (NOWHERE, NOWHERE)] == expected
+        assert told(dataset, example)[-1] == (NOWHERE, NOWHERE)
+    assert set(told(dataset, 1)) == {(NOWHERE, NOWHERE)}
+    both = dataset.guides(np.array([1, 0]))
+    assert both is not None
+    assert both.shape == (2, dataset.target_lengths[0], 2)
+    assert (both[0] == NOWHERE).all()  # padding is told nothing either
+
+
+def test_joined_pairs_are_told_of_their_own_pieces(tokenizer: Tokenizer) -> None:
+    pairs = [(word, word) for word in ["the cat", "dog", "the dog", "eats"]]
+    links = [{(n, n) for n in range(len(source.split()))} for source, _ in pairs]
+    config = AugmentationConfig(joined=0.25, mixed=0.25)
+    text = linked_text(pairs * 3, links * 3)
+    dataset = build_dataset([text], tokenizer, max_tokens=0, augmentation=config)
+    for corpus in dataset.corpora:
+        assert corpus.guides is not None
+        for source, target, guides in zip(corpus.sources, corpus.targets, corpus.guides, strict=True):
+            assert source.tolist() == target.tolist()
+            assert len(guides) == len(target)
+            for place, (first, last) in enumerate(guides.tolist()):
+                assert first <= place <= last or not tokenizer.pieces[target[place]].strip("\u2581")
+
+
+def test_text_without_links_tells_nothing(tokenizer: Tokenizer) -> None:
+    dataset = build_dataset([text_of([("the cat", "cat the")])], tokenizer, max_tokens=0)
+    assert dataset.guides(np.array([0])) is None
 
 
 def test_pairs_with_too_many_pieces_are_dropped_and_counted(tokenizer: Tokenizer) -> None:

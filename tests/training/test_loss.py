@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training import loss
-from training.loss import TokenLoss, token_loss
+from training.loss import TokenLoss, alignment_loss, token_loss
 
 BATCH, STEPS, WIDTH, VOCAB = 3, 7, 5, 11
 CHUNKS = [pytest.param(1, id="row by row"), pytest.param(4, id="a rest at the end"), pytest.param(512, id="at once")]
@@ -125,3 +125,22 @@ def test_autocast_does_not_reach_into_the_loss() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = case.loss(0.1)
     assert torch.equal(found.smoothed, case.loss(0.1).smoothed)
+
+
+def test_attention_that_misses_its_words_costs_the_log_of_what_rests_on_them() -> None:
+    attention = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [1.0, 0.0, 0.0]]], requires_grad=True)  # [1, 3, 3]
+    guides = torch.tensor([[[0, 1], [2, 2], [-1, -1]]])
+    found = alignment_loss(attention, guides)
+    assert found.item() == pytest.approx(-log(0.5 + 0.3) - log(0.7), rel=1e-4)
+    (gradient,) = torch.autograd.grad(found, attention)
+    # only what rests on the words counts, however it is shared out; a position that is told nothing has no say
+    expected = [[-1 / 0.8, -1 / 0.8, 0], [0, 0, -1 / 0.7], [0, 0, 0]]
+    torch.testing.assert_close(gradient, torch.tensor([expected]), rtol=1e-4, atol=1e-6)
+
+
+def test_attention_that_misses_altogether_still_has_a_gradient() -> None:
+    attention = torch.tensor([[[1.0, 0.0]]], requires_grad=True)
+    found = alignment_loss(attention, torch.tensor([[[1, 1]]]))
+    (gradient,) = torch.autograd.grad(found, attention)
+    assert found.isfinite()
+    assert gradient[0, 0, 0] == 0 > gradient[0, 0, 1]

@@ -41,6 +41,20 @@ def test_a_run_on_prepared_text_equals_one_that_read_the_corpora(tmp_path: Path,
     assert manifests[0] == manifests[1]
 
 
+def test_links_are_kept_with_the_text(tmp_path: Path) -> None:
+    (tmp_path / "text.links").write_text("0-0 1-1\n" * 20)
+    settings = SETTINGS | {"corpus": {"both_directions": True, "links_file": "text.links"}, "alignment_weight": 0.5}
+    train(write_run(tmp_path, name="plain", **settings))
+    other, folder = write_run(tmp_path, name="other", **settings), tmp_path / "text"
+    prepare_and_save(other, folder)
+    (tmp_path / "text.links").unlink()
+    train(other, prepared=folder)
+    assert_same_run(tmp_path / "other", tmp_path / "plain")
+    train(write_run(tmp_path, name="untold", **settings | {"alignment_weight": 0.0}), prepared=folder)
+    weights = [(tmp_path / run / "last" / "model.safetensors").read_bytes() for run in ("plain", "untold")]
+    assert weights[0] != weights[1]
+
+
 def test_other_sizes_and_another_recipe_may_use_it(tmp_path: Path, prepared: tuple[Path, Path]) -> None:
     path = write_run(tmp_path, name="wider", **SETTINGS | {"model": {"decoder_size": 12}, "max_steps": 2})
     assert train(path, prepared=prepared[1]).step == 2
@@ -120,6 +134,6 @@ def test_a_damaged_file_is_noticed(prepared: tuple[Path, Path], name: str, harm:
 def test_another_format_is_refused(prepared: tuple[Path, Path]) -> None:
     config, folder = prepared
     table = json.loads((folder / "text.json").read_text())
-    (folder / "text.json").write_text(json.dumps(table | {"format": 2}))
-    with pytest.raises(CorpusError, match="has format 2, wanted 1; prepare it anew"):
+    (folder / "text.json").write_text(json.dumps(table | {"format": 1}))
+    with pytest.raises(CorpusError, match="has format 1, wanted 2; prepare it anew"):
         train(config, prepared=folder)
