@@ -15,6 +15,7 @@ from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
 from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError, LanguageError
+from translator.heap import return_freed_memory
 from translator.judging import GivenPair, judge, link_words, read_pairs
 from translator.model_session import ModelSession
 from translator.pivot import reachable
@@ -72,7 +73,9 @@ class Translator:
             model = checkpoint.model.to(device)
         except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines
             raise ConfigError(f"device {device!r} is not to be had here ({str(error).splitlines()[0]}).") from None
-        return cls(checkpoint._replace(model=model), compute_type=compute_type)
+        translator = cls(checkpoint._replace(model=model), compute_type=compute_type)
+        return_freed_memory()
+        return translator
 
     @property
     def name(self) -> str:

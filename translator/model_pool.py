@@ -15,6 +15,7 @@ from translator.catalogue import find_checkpoints
 from translator.checkpoint import Manifest, read_manifest, verify_checkpoint
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError
+from translator.heap import return_freed_memory
 from translator.inference import Translator, check_threads
 from translator.model_session import ModelSession
 from translator.pivot import Direction, find_pivot, reachable
@@ -168,4 +169,5 @@ class ModelPool:
         self._needed_at.update(dict.fromkeys(needed, now))
         for name in [each for each in self._loaded if now - self._needed_at[each] >= self._idle_seconds]:
             del self._loaded[name]
+            return_freed_memory()
             logger.info("Let go of %s: nobody needed it for %.0f s.", name, self._idle_seconds)
