@@ -9,8 +9,8 @@ from carousel.progress import progress_log
 
 EXAMPLES = """\b
 Examples:
-  carousel link --config configs/everyday.toml
-  carousel train --config configs/everyday.toml
+  carousel link --config configs/everyday-onwards.toml
+  carousel train --config configs/everyday-onwards.toml
 """
 
 
@@ -22,7 +22,8 @@ def link(
     """Find which words of the corpora belong together, and write that to the links_file of each.
 
     Training with alignment_weight then teaches the attention to look there. The aligner is eflomal, which pip installs
-    with carousel-translator[align].
+    with carousel-translator[align]. It draws at random, so another run finds somewhat other links: keep the files, as a
+    training can only be resumed with those that it began with.
     """
     from training.aligner import link_corpora
     from training.config import load_config

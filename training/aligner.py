@@ -3,7 +3,7 @@
 eflomal is an extra of its own (`pip install carousel-translator[align]`), as it is compiled where it is installed.
 Links of either direction are joined as `translator.alignment.symmetrise` joins those of the model.
 
-Source: Ostling & Tiedemann 2016, "Efficient Word Alignment with Markov Chain Monte Carlo".
+Source: Östling & Tiedemann 2016, "Efficient Word Alignment with Markov Chain Monte Carlo".
 """
 
 import gzip
@@ -30,13 +30,18 @@ def link_corpora(config: ExperimentConfig, aligner: Aligner | None = None) -> li
     """Writes the `links_file` of every corpus that names one; returns each with the number of its links.
 
     Raises:
-        ConfigError: No corpus names one.
+        ConfigError: No corpus names one, or what is named is not a file of its own.
         CorpusError: A corpus cannot be read, or a file cannot be written; what was there before is as it was.
         CarouselError: eflomal is not there, or fails.
     """
     wanted = [(corpus, corpus.links_file) for corpus in config.corpora if corpus.links_file is not None]
     if not wanted:
         raise ConfigError("No corpus has a links_file; name the file its links shall be written to.")
+    files = [file for _, file in wanted]
+    for file in files:
+        if file.is_dir() or files.count(file) > 1:
+            reason = "is a folder" if file.is_dir() else "is the links_file of two corpora"
+            raise ConfigError(f"{file} {reason}; name a file of its own for the links of each corpus.")
     written = list[tuple[Path, int]]()
     for corpus, file in wanted:
         pairs = [
@@ -58,11 +63,15 @@ def find_links(pairs: Sequence[tuple[Words, Words]], aligner: Aligner) -> list[s
     """Links the words of every pair; a pair with an empty side has no links."""
     asked = [number for number, pair in enumerate(pairs) if all(pair)]
     links = [set[Link]() for _ in pairs]
+    if not asked:
+        return links
     with tempfile.TemporaryDirectory() as name:
         source, target, forward, backward = (Path(name, part) for part in ("source", "target", "forward", "backward"))
         for file, side in ((source, 0), (target, 1)):
             file.write_text("".join(" ".join(pairs[number][side]) + "\n" for number in asked), encoding="utf-8")
         aligner(source, target, forward, backward)
+        if not (forward.is_file() and backward.is_file()):
+            raise CarouselError("The aligner wrote no links; it may have run out of memory: give it less text at once.")
         found = [[parse_links(line) for line in read_lines(file)] for file in (forward, backward)]
     if not len(found[0]) == len(found[1]) == len(asked):
         raise CarouselError(
@@ -78,6 +87,8 @@ def eflomal_aligner(source: Path, target: Path, forward: Path, backward: Path) -
 
     Raises:
         CarouselError: It is not installed.
+
+    It says nothing if it fails, and then leaves no links.
     """
     try:
         from eflomal import Aligner as Eflomal
@@ -102,5 +113,5 @@ def _replace(file: Path, content: bytes) -> None:
 
 
 def _linkable(text: str) -> Words:
-    """Words without what would only make them rarer: capitals, and the spaces that some numbers hold."""
-    return ["".join(text[start:end].lower().split()) for start, end in link_words(text)]
+    """Words in lower case, as capitals would only make them rarer."""
+    return [text[start:end].lower() for start, end in link_words(text)]

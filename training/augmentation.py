@@ -4,12 +4,12 @@ A share of the text is read once more with its source changed as people change i
 with a slip of the finger; or with both sides left without their final stop. The translation stays what it was, so the
 model learns to understand the careless and to write with care.
 
-Two dresses teach copying. What the vocabulary cannot spell (an emoji, a name in another script) is one unknown token;
+Some dresses teach copying. What the vocabulary cannot spell (an emoji, a name in another script) is one unknown token;
 read where such a thing stands on both sides, the model learns to write that token where its translation belongs, and
 `translator.sentence` puts the source's characters there (Luong et al. 2015b, section 3.3).
 
-Two dresses are made where text becomes pieces: the same text in other pieces, and pairs joined to a long one, because a
-model that has read short sentences alone loses its way in a long one.
+Three dresses are made where text becomes pieces: the same text in other pieces; pairs joined to a long one, because a
+model that has read short sentences alone loses its way in a long one; and such of which one pair needs no translating.
 """
 
 import random
@@ -36,7 +36,7 @@ SLIPS = (1, 1, 1, 2)  # in a sentence
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in KEY_ROWS for at, key in enumerate(row)}
 
-_NUMBER = re.compile(r"(?<![\d.,:])[1-9]\d+(?![.,:]?\d)")
+_NUMBER = re.compile(r"(?<![\w.,:])[1-9]\d+(?![.,:]?\d|[^\W\d_])")
 _UTTERANCE = re.compile(r"[¡¿]?\w+(?: \w+)?(?: ?[.!?])?")
 _LONG_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]{4,})[^\w\s]*(?!\S)")  # between spaces, but for punctuation
 
@@ -145,8 +145,10 @@ def _with_slip(text: str, chance: random.Random) -> str:
     start, end = chance.choice(long)
     at = chance.randrange(start + 1, end - 1)
     one, next_one = text[at], text[at + 1]
-    beside = chance.choice(NEIGHBOURS.get(one, one))
-    slip = chance.choice([next_one, one + one + next_one, next_one + one, beside + next_one])
+    slips = [next_one, one + one + next_one, next_one + one]
+    if one in NEIGHBOURS:
+        slips.append(chance.choice(NEIGHBOURS[one]) + next_one)
+    slip = chance.choice(slips)
     return text[:at] + slip + text[at + 2 :]
 
 
@@ -192,7 +194,12 @@ def renamed(pair: Pair, chance: random.Random) -> Pair:
         ('Caketz ruft dich.', 'Caketz is calling you.')
     """
     shared = sorted(_names(pair[0]) & _names(pair[1]))
-    others = {name: another_name(chance) for name in shared}
+    others, taken = dict[str, str](), set(re.findall(r"\w+", " ".join(pair)))
+    for name in shared:
+        while (other := another_name(chance)) in taken:
+            pass
+        others[name] = other
+        taken.add(other)
     return _replaced(pair[0], others), _replaced(pair[1], others)
 
 

@@ -31,7 +31,7 @@ class CorpusConfig:
         both_directions: Also learn target to source.
         weight_back: Times an epoch reads it from target to source; 0 is as often as the other way.
         links_file: Which words of each pair belong together, line by line (`carousel link` makes it); what
-            `alignment_weight` teaches.
+            `alignment_weight` teaches, of text as it stands, joined and mixed.
         epochs: Only the first so many epochs read it; 0 is all. A direction that no corpus teaches to the end prepares
             the others (Ding et al. 2021) and is not offered.
     """
@@ -54,6 +54,10 @@ class CorpusConfig:
             )
         check_range(self, "epochs", least=0)
         check_range(self, "weight_back", least=0, most=1000)
+        if self.weight_back and not self.both_directions:
+            raise ConfigError(
+                f"weight_back is {self.weight_back}, and both_directions is false; set it, or leave weight_back out."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,17 +83,22 @@ def load_corpus(config: CorpusConfig, cleaning: CleaningConfig) -> ParallelText:
         CorpusError: The files cannot be used, or nothing is left of them.
     """
     report, pairs, links, seen = CleaningReport(), [], list[set[Link]](), set[tuple[str, str]]()
+    if config.links_file is not None and not config.links_file.is_file():
+        raise _links_fault(config, "is not there")
     given = repeat("") if config.links_file is None else read_lines(config.links_file)
     for raw_source, raw_target in read_pairs(config.source_file, config.target_file):
         report.read += 1
         pair, written = (clean_line(raw_source), clean_line(raw_target)), next(given, None)
+        if written is None:
+            raise _links_fault(config, f"ends after {report.read - 1:,} lines, and the corpus goes on")
         reason = fault(*pair, cleaning)
         if reason is None and cleaning.drop_duplicates:
             reason = "duplicate" if pair in seen else None
             seen.add(pair)
         if reason is None:
             pairs.append(pair)
-            links.append(_links(written, pair, config, report.read))
+            if config.links_file is not None:
+                links.append(_links(written, pair, config, report.read))
         else:
             report.dropped[reason] += 1
     if config.links_file is not None and next(given, None) is not None:
@@ -104,9 +109,7 @@ def load_corpus(config: CorpusConfig, cleaning: CleaningConfig) -> ParallelText:
     return ParallelText(config, pairs, report, None if config.links_file is None else links)
 
 
-def _links(written: str | None, pair: tuple[str, str], config: CorpusConfig, number: int) -> set[Link]:
-    if written is None:
-        raise _links_fault(config, f"ends after {number - 1:,} lines, and the corpus goes on")
+def _links(written: str, pair: tuple[str, str], config: CorpusConfig, number: int) -> set[Link]:
     try:
         links = parse_links(written)
     except ValueError:

@@ -110,7 +110,7 @@ class Dataset:
         guides = every.guides[(every.target_starts[numbers, None] + positions).clamp_(max=len(every.guides) - 1)]
         beyond = positions >= every.target_lengths[numbers, None] - 1  # eos is told nothing
         shifted = guides + (guides != NOWHERE)  # the language token stands before the pieces
-        return shifted.masked_fill_(beyond[..., None], NOWHERE)
+        return shifted.masked_fill_((beyond | ~every.told[numbers, None])[..., None], NOWHERE)
 
     def _on_device(self, examples: NDArray[np.int64]) -> Tensor:
         numbers, device = torch.from_numpy(examples.copy()), self._rows.tokens.device
@@ -130,6 +130,7 @@ class _Rows(NamedTuple):
         target_lengths: Eos included.
         language_ids: What belongs into the room.
         guides: [N, 2] int16, beside the tokens of what is a target; [0, 2] if there are none.
+        told: [examples] bool, whether the guides beside a target are this example's too.
     """
 
     tokens: Tensor
@@ -139,6 +140,7 @@ class _Rows(NamedTuple):
     target_lengths: Tensor
     language_ids: Tensor
     guides: Tensor
+    told: Tensor
 
     @classmethod
     def of(
@@ -163,7 +165,8 @@ class _Rows(NamedTuple):
             np.concatenate([np.empty(0, dtype=np.int64), *(begins[id(of(every))] for every in corpora if of(every))])
             for of in (_sources, _targets)
         ]
-        languages = np.repeat([corpus.language_id for corpus in corpora], [len(corpus.sources) for corpus in corpora])
+        sizes = [len(corpus.sources) for corpus in corpora]
+        languages = np.repeat([corpus.language_id for corpus in corpora], sizes)
         return cls(
             torch.from_numpy(np.concatenate(parts)),
             torch.from_numpy(starts[0]),
@@ -172,6 +175,7 @@ class _Rows(NamedTuple):
             torch.from_numpy(target_lengths),
             torch.from_numpy(languages.astype(np.int64)),
             torch.from_numpy(_guides_beside(written, corpora, begins)),
+            torch.from_numpy(np.repeat([bool(corpus.guides) for corpus in corpora], sizes)),
         )
 
 

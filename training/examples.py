@@ -195,23 +195,27 @@ def _dresses(plain: _Pieces, augmentation: AugmentationConfig, tokenizer: Tokeni
         resegmenter, chance = Resegmenter(tokenizer), random.Random(0)
         for _ in range(DRAWS):
             yield augmentation.resegmented / DRAWS, plain.resegmented(resegmenter, chance)
-    for share, join in ((augmentation.joined, _Pieces.joined), (augmentation.mixed, _Pieces.mixed)):
+    joins = ((augmentation.joined, _Pieces.joined), (augmentation.mixed, _Pieces.mixed))
+    for number, (share, join) in enumerate(joins):
         if share:
             held = min(1.0, EPOCHS_HELD * share)
-            yield share / held, join(plain.part(held, 0), random.Random(0))
+            seed = 1000 * number  # away from those of the dresses above
+            yield share / held, join(plain.part(held, seed), random.Random(seed))
 
 
 def _tokenised(text: ParallelText, tokenizer: Tokenizer) -> _Pieces:
-    sides = list(zip(*text.pairs, strict=True))
-    sources, targets = (_encoded(list(side), tokenizer) for side in sides)
     if text.links is None:
+        sources, targets = (_encoded([pair[side] for pair in text.pairs], tokenizer) for side in (0, 1))
         return _Pieces(text.pairs, sources, targets)
-    words, spans = (
-        [[cut(line) for line in side] for side in sides]
-        for cut in (link_words, lambda line: tokenizer.encode_with_spans(line).spans)
-    )
-    guides = list(map(guide, text.links, words[0], spans[0], words[1], spans[1]))
-    guides_back = list(map(guide, map(turned, text.links), words[1], spans[1], words[0], spans[0]))
+    sources, targets, guides, guides_back = list[Ids](), list[Ids](), list[Guide](), list[Guide]()
+    for (source, target), links in zip(text.pairs, text.links, strict=True):
+        source_ids, source_spans = tokenizer.encode_with_spans(source)
+        target_ids, target_spans = tokenizer.encode_with_spans(target)
+        ahead, back = (link_words(source), source_spans), (link_words(target), target_spans)
+        sources.append(np.array(source_ids, dtype=np.int32))
+        targets.append(np.array(target_ids, dtype=np.int32))
+        guides.append(guide(links, *ahead, *back))
+        guides_back.append(guide(turned(links), *back, *ahead))
     return _Pieces(text.pairs, sources, targets, guides, guides_back)
 
 

@@ -111,6 +111,7 @@ def _recipe(config: ExperimentConfig, text: PreparedText, start: Start) -> dict[
             "both_directions": corpus.both_directions,
             "weight": corpus.weight,
             "weight_back": corpus.weight_back,
+            "links": corpus.links_file and corpus.links_file.name,
             "epochs": corpus.epochs,
             "cleaning": report,
         }

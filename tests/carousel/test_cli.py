@@ -19,7 +19,19 @@ from carousel.failures import sentence_for
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError, LanguageError
 
-COMMANDS = ["translate", "serve", "models", "prepare", "train", "evaluate", "align", "calibrate", "export", "keys"]
+COMMANDS = [
+    "translate",
+    "serve",
+    "models",
+    "link",
+    "prepare",
+    "train",
+    "evaluate",
+    "align",
+    "calibrate",
+    "export",
+    "keys",
+]
 
 
 class MirrorTranslation:
@@ -229,6 +241,21 @@ def test_train_passes_on_what_is_asked_and_sums_up(monkeypatch: pytest.MonkeyPat
     assert (code, asked) == (0, [(Path("toy.toml"), True, Path("text"))])
     assert summary == "200 steps in 2 minutes; best BLEU on held-out text 31.25, at step 150.\n"
     assert log.endswith(" half way\n")
+
+
+def test_link_says_how_many_links_it_wrote_and_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[object]()
+
+    def link_corpora(config: object) -> list[tuple[Path, int]]:
+        asked.append(config)
+        return [(tmp_path / "one.links", 1234), (tmp_path / "two.links", 5)]
+
+    stand_in(monkeypatch, "training.config", load_config=lambda path: f"read {path}")
+    stand_in(monkeypatch, "training.aligner", link_corpora=link_corpora)
+    code, said, _ = run("link", "--config", "toy.toml")
+    assert code == 0
+    assert asked == ["read toy.toml"]
+    assert said == f"1,234 links in {tmp_path / 'one.links'}.\n5 links in {tmp_path / 'two.links'}.\n"
 
 
 def test_prepare_passes_on_what_is_asked_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.training.small_run import SOURCES, TARGETS, write_run
 from training.aligner import find_links, link_corpora
 from training.config import load_config
 from training.corpus import read_lines
+from training.links import parse_links
 from translator.errors import CarouselError, ConfigError, CorpusError
 
 
@@ -38,6 +40,15 @@ def test_an_aligner_that_drops_a_line_is_found_out() -> None:
         find_links([(["a"], ["b"])] * 2, forgetful)
 
 
+def test_an_aligner_that_writes_nothing_is_found_out() -> None:
+    with pytest.raises(CarouselError, match="The aligner wrote no links"):
+        find_links([(["a"], ["b"])], lambda *files: None)
+
+
+def test_without_words_nobody_is_asked() -> None:
+    assert find_links([([], ["a"])], lambda *files: pytest.fail("asked")) == [set()]
+
+
 @pytest.mark.parametrize("name", ["text.links", "links/text.links.gz"])
 def test_each_corpus_gets_its_file(tmp_path: Path, name: str) -> None:
     config = load_config(write_run(tmp_path, corpus={"links_file": name}))
@@ -62,10 +73,20 @@ def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    config = load_config(write_run(tmp_path, corpus={"links_file": "file/text.links"}))
+    with pytest.raises(CorpusError, match=r"text\.links could not be written"):
+        link_corpora(config, diagonal)
+
+
+def test_a_place_that_is_no_file_of_its_own_is_refused_before_anything_is_aligned(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     config = load_config(write_run(tmp_path, corpus={"links_file": "taken"}))
-    with pytest.raises(CorpusError, match=r"taken could not be written"):
-        link_corpora(config, diagonal)
+    with pytest.raises(ConfigError, match="taken is a folder"):
+        link_corpora(config, lambda *files: pytest.fail("aligned"))
+    config = load_config(write_run(tmp_path, corpus={"links_file": "text.links"}))
+    with pytest.raises(ConfigError, match=r"text\.links is the links_file of two corpora"):
+        link_corpora(replace(config, corpora=config.corpora * 2), lambda *files: pytest.fail("aligned"))
 
 
 def test_without_a_place_for_links_nothing_is_done(tmp_path: Path) -> None:
@@ -83,12 +104,11 @@ def test_without_the_aligner_it_is_said_how_to_get_it(tmp_path: Path, monkeypatc
 def test_eflomal_finds_words_that_always_come_together(tmp_path: Path) -> None:
     pytest.importorskip("eflomal", reason="an extra of its own: pip install -e .[align]")
     config = load_config(write_run(tmp_path, corpus={"links_file": "text.links"}))
+    # each target has one word more in front: no mirror image of its source, so a direction mixed up would show
     (tmp_path / "text.en").write_text("".join(f"{line}\n" for line in SOURCES * 20))
-    (tmp_path / "text.de").write_text("".join(f"{line}\n" for line in TARGETS * 20))
+    (tmp_path / "text.de").write_text("".join(f"so {line}\n" for line in SOURCES * 20))
     link_corpora(config)
-    gold = [{(n, len(line.split()) - 1 - n) for n in range(len(line.split()))} for line in SOURCES * 20]
-    found = [
-        {tuple(map(int, link.split("-"))) for link in line.split()} for line in read_lines(tmp_path / "text.links")
-    ]
+    gold = [{(n, n + 1) for n in range(len(line.split()))} for line in SOURCES * 20]
+    found = [parse_links(line) for line in read_lines(tmp_path / "text.links")]
     right = sum(len(one & other) for one, other in zip(found, gold, strict=True))
     assert right >= 0.8 * sum(map(len, gold))

@@ -1,6 +1,7 @@
 """Reading and cleaning parallel text: what is unusable is refused, what is poor is dropped and counted."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,16 @@ def test_links_stay_with_their_pairs(tmp_path: Path) -> None:
 def test_links_of_another_corpus_are_refused(tmp_path: Path, links: list[str], named: str) -> None:
     with pytest.raises(CorpusError, match=rf"text\.links {named}.*make it of this very corpus, with carousel link"):
         load_linked(tmp_path, links)
+
+
+def test_links_that_end_where_only_dropped_pairs_follow_are_refused_too(tmp_path: Path) -> None:
+    files = write_lines(tmp_path / "text.en", ["a", ""]), write_lines(tmp_path / "text.de", ["b", "x"])
+    written = write_lines(tmp_path / "text.links", ["0-0"])
+    config = CorpusConfig(source="en", target="de", source_file=files[0], target_file=files[1], links_file=written)
+    with pytest.raises(CorpusError, match="ends after 1 lines, and the corpus goes on"):
+        load_corpus(config, KEEP_ALL)
+    with pytest.raises(CorpusError, match=r"nowhere is not there; make it .*carousel link"):
+        load_corpus(replace(config, links_file=tmp_path / "nowhere"), KEEP_ALL)
 
 
 def test_a_corpus_of_which_nothing_is_left_is_refused_with_the_reasons(tmp_path: Path) -> None:

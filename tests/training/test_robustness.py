@@ -1,9 +1,11 @@
 """The kinds of untidy text: every line is read, and dressed as told."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from training.names import NAMES
 from training.robustness import read_kinds
 from translator.errors import CorpusError
 
@@ -21,6 +23,11 @@ def test_the_folder_can_be_read_in_every_direction(source: str, target: str) -> 
         assert all(line.source.strip() and line.reference.strip() for line in lines)
         if source != target and kind not in ("names", "single words"):
             assert len({line.source for line in lines}) == len(lines)
+
+
+def test_nobody_in_the_names_is_one_that_training_makes_up() -> None:
+    lines = [line.source for line in read_kinds(FOLDER, source="en", target="de")["names"]]
+    assert not set(NAMES.split()) & set(re.findall(r"\w+", " ".join(lines)))
 
 
 def test_typed_lines_are_slips_of_the_clean_ones() -> None:

@@ -28,6 +28,7 @@ from training.batching import plan_epoch
 from training.config import load_config
 from training.distributed import Workers
 from training.experiment import trainer_for
+from training.loss import SMALLEST_SHARE
 from training.schedule import learning_rate
 from training.trainer import Trainer
 from training.validation import Validation
@@ -71,20 +72,33 @@ def norm_of(gradients: Weights) -> float:
     return sqrt(sum(float(gradient.square().sum()) for gradient in gradients.values()))
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_an_update_follows_the_mean_over_all_tokens_of_its_batches(tmp_path: Path, accumulate: int) -> None:
-    trainer = make_trainer(tmp_path, max_steps=1, accumulate=accumulate, max_gradient_norm=0, label_smoothing=0.2)
+@pytest.mark.parametrize(("accumulate", "alignment_weight"), [(1, 0.0), (3, 0.0), (3, 0.7)])
+def test_an_update_follows_the_mean_over_all_tokens_of_its_batches(
+    tmp_path: Path, accumulate: int, alignment_weight: float
+) -> None:
+    (tmp_path / "text.links").write_text("0-2 1-1\n" * 20)
+    trainer = make_trainer(
+        tmp_path, max_steps=1, accumulate=accumulate, max_gradient_norm=0, label_smoothing=0.2,
+        alignment_weight=alignment_weight, corpus={"links_file": "text.links"},
+    )  # fmt: skip
     model = copy.deepcopy(trainer.model)
     plan = plan_epoch(trainer.dataset, batch_tokens=40, seed=1, epoch=0)
     examples = np.concatenate(plan[:accumulate])
     losses, tokens = [], 0
     for example in examples:  # each alone: no padding
         batch = trainer.dataset.batch(np.array([example]))
-        logits = model.logits(model(batch.source, batch.target_input).readout)[0]  # [T, V]
+        said = model(batch.source, batch.target_input)
+        logits = model.logits(said.readout)[0]  # [T, V]
         losses.append(
             functional.cross_entropy(logits, batch.target_output.ids[0], label_smoothing=0.2, reduction="sum")
         )
         tokens += len(logits)
+        guides = trainer.dataset.guides(np.array([example]))
+        assert guides is not None
+        for position, (first, last) in enumerate(guides[0].tolist()):
+            if first >= 0:
+                share = said.attention_weights[0, position, first : last + 1].sum()
+                losses.append(-alignment_weight * (share + SMALLEST_SHARE).log())
     torch.autograd.backward(sum(losses[1:], losses[0]) / tokens)
     seen = watch(trainer)
     trainer.run()
