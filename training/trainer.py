@@ -84,6 +84,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.training)
         self.progress = Progress(config=fingerprint, workers=workers.size)
         self.meter = Meter()
+        self._validation_seconds = 0.0  # that the last one took
         self.outcomes = Outcomes(workers.device)
         self.precision = choose_precision(self.options.precision, workers.device)
         torch.manual_seed(self.options.seed)
@@ -141,23 +142,33 @@ class Trainer:
         if self.progress.step % LOG_EVERY == 0:
             self._log(writer, self.meter.values() | {"learning_rate": self._rate()})
         if self._is_time_to_validate():
+            started = self.progress.seconds
             with self._stopwatch():
                 self.outcomes.settle()
                 self._validate(writer)
+            self._validation_seconds = self.progress.seconds - started
             self._save()
 
     def _is_time_to_validate(self) -> bool:
-        return self.progress.step % self.config.validation.every_steps == 0 or self._is_over()
+        if self._is_over():
+            return True
+        due = self.progress.step % self.config.validation.every_steps == 0
+        # One that would use up the clock is left to the end: the last updates, at low rates, are worth more.
+        return due and self._reached(ahead=2 * self._validation_seconds) < self.options.max_steps
 
     def _is_over(self) -> bool:
         return self._reached() >= self.options.max_steps
 
-    def _reached(self) -> int:
-        """How far the run is, in updates of `max_steps`: those it made, or more if the clock is ahead of them."""
+    def _reached(self, *, ahead: float = 0.0) -> int:
+        """How far the run is, in updates of `max_steps`: those it made, or more if the clock is ahead of them.
+
+        Args:
+            ahead: Seconds from now.
+        """
         limit, step = 60 * self.options.max_minutes, self.progress.step
         if not limit:
             return step
-        return max(step, int(self.options.max_steps * self.workers.broadcast(self.progress.seconds) / limit))
+        return max(step, int(self.options.max_steps * self.workers.broadcast(self.progress.seconds + ahead) / limit))
 
     def _has_lost_patience(self) -> bool:
         patience = self.config.validation.patience

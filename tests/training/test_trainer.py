@@ -153,6 +153,23 @@ def test_the_clock_ends_a_run_whose_decay_keeps_up_with_it(tmp_path: Path, monke
     assert (tmp_path / "small" / "last").is_dir()
 
 
+def test_a_validation_that_would_use_up_the_clock_is_left_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times, validated = itertools.count(), list[int]()
+    monkeypatch.setattr("training.trainer.time", SimpleNamespace(monotonic=lambda: next(times) / 3))
+    trainer = make_trainer(tmp_path, max_steps=100, max_minutes=0.12, validation={"every_steps": 2})
+
+    def validate(writer: object) -> None:
+        validated.append(trainer.progress.step)
+        trainer.progress.seconds += 2
+
+    monkeypatch.setattr(trainer, "_validate", validate)
+    # an update takes a second, a validation 2.3: after the one at step 2 it is 4.3 of 7.2 seconds, at step 4 it is 6.3
+    trainer.run()
+    assert validated == [2, 5]
+
+
 def test_the_average_is_the_one_of_its_formula(tmp_path: Path) -> None:
     """a_n = d_n a_(n-1) + (1 - d_n) w_n with d_n = min(decay, (1 + n) / (10 + n)); 0.3 is overtaken at n = 3."""
     trainer = make_trainer(tmp_path, average_decay=0.3)
