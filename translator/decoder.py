@@ -56,6 +56,27 @@ class DecoderOutput(NamedTuple):
     state: DecoderState
 
 
+class Bridge(nn.Linear):
+    """From what the encoder understood to the decoder's first state.
+
+    Args:
+        memory_size: D, width of the summary.
+        hidden_size: H, units of each decoder layer.
+        layers: Decoder layers.
+    """
+
+    def __init__(self, *, memory_size: int, hidden_size: int, layers: int) -> None:
+        """Makes the projection."""
+        super().__init__(memory_size, layers * 2 * hidden_size)
+        self.layers = layers
+
+    def initial_state(self, summary: Tensor) -> DecoderState:
+        """Builds the first state of every layer from the encoder's `summary` [B, D]."""
+        states = torch.tanh(self(summary)).float()
+        states = states.view(len(summary), self.layers, 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
+        return DecoderState(states[0], states[1])
+
+
 class Decoder(nn.Module):
     """Writes target tokens from what the encoder remembered.
 
@@ -82,19 +103,13 @@ class Decoder(nn.Module):
     ) -> None:
         """Makes bridge, layers, attention and readout."""
         super().__init__()
-        self.bridge = nn.Linear(memory_size, layers * 2 * hidden_size)
+        self.bridge = Bridge(memory_size=memory_size, hidden_size=hidden_size, layers=layers)
         self.attention = Attention(query_size=hidden_size, memory_size=memory_size, heads=heads)
         widths = [input_size] + [hidden_size + memory_size] * (layers - 1)
         self.layers = nn.ModuleList(LstmLayer(width, hidden_size) for width in widths)
         self.lexical_shortcut = lexical_shortcut
         self.readout = nn.Linear(hidden_size + memory_size + lexical_shortcut * input_size, input_size)
         self.dropout = SequenceDropout(dropout)
-
-    def initial_state(self, summary: Tensor) -> DecoderState:
-        """Builds the first state of every layer from the encoder's `summary` [B, D]: the bridge."""
-        states = torch.tanh(self.bridge(summary)).float()
-        states = states.view(len(summary), len(self.layers), 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
-        return DecoderState(states[0], states[1])
 
     def forward(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Reads target embeddings and says what comes after each.

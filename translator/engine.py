@@ -1,8 +1,9 @@
 """The decoding engine: the model's weights arranged for one token at a time.
 
 `DecodingEngine` holds what is computed once a load and is never written to again, so any number of threads may share
-it. A `DecodingSession` is one search's state: the sentences' memories, the LSTM states of the rows. It is the `Stepper`
-that `translator.beam_search` asks for. In float32 it equals the teacher-forced pass of `translator.model` (tested).
+it. Of the model it keeps encoder and bridge; the rest lies packed in its products, and may go. A `DecodingSession` is
+one search's state: the sentences' memories, the LSTM states of the rows. It is the `Stepper` that
+`translator.beam_search` asks for. In float32 it equals the teacher-forced pass of `translator.model` (tested).
 
 What a step need not do again is done before it:
 
@@ -51,7 +52,7 @@ class DecodingEngine:
     """A model made ready to decode.
 
     Args:
-        model: Its weights are shared where they can be; it is put into evaluation mode and must not change afterwards.
+        model: Encoder and bridge are shared with it; it is put into evaluation mode and must not change afterwards.
         pad_id: What fills up shorter sources.
         compute_type: How products with packed weights are computed. The encoder's LSTM runs in float32 always, and so
             does the product that makes the logits when this is bfloat16: they lie closer than 8 bits can tell.
@@ -59,7 +60,8 @@ class DecodingEngine:
 
     def __init__(self, model: TranslationModel, *, pad_id: int, compute_type: ComputeType = "float32") -> None:
         """Packs the weights."""
-        self.model = model.eval().requires_grad_(False)
+        model.eval().requires_grad_(False)
+        self.encoder, self.bridge = model.encoder, model.decoder.bridge
         self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
         decoder, attention = model.decoder, model.decoder.attention
@@ -68,8 +70,9 @@ class DecodingEngine:
         width = len(first.recurrent[0])  # H
         # What is looked up or summed is rounded to bfloat16 where products are rounded anyway: half of the memory.
         self._kept_as = torch.float32 if compute_type == "float32" else torch.bfloat16
-        table = nn.functional.linear(model.embedding.weight * model.embedding_scale, first.inputs, first.bias)
-        self.first_gates = table.to(self._kept_as)  # [V, 4H]
+        embeddings = model.embedding.weight * model.embedding_scale
+        self.embeddings = embeddings.to(self._kept_as)  # [V, E]
+        self.first_gates = nn.functional.linear(embeddings, first.inputs, first.bias).to(self._kept_as)  # [V, 4H]
         self.first = self._product(first.recurrent, None, bound=1)
         self.query = self._product(attention.query.weight * attention.scale, None, bound=1)
         # Each later layer reads the sum of the layers below it, each within -1 and 1, beside its own last output.
@@ -94,8 +97,8 @@ class DecodingEngine:
 
     def encode(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
-        embedded = self.model.embed(source.ids)
-        encoded = self.model.encoder(embedded, source)
+        embedded = nn.functional.embedding(source.ids, self.embeddings).float()
+        encoded = self.encoder(embedded, source)
         values = encoded.encoder_outputs.masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
@@ -108,7 +111,7 @@ class DecodingEngine:
             to_readout += self.lexical(embedded.view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
         memory = SentenceMemory(*(_lengthened(part, _in_eights(length)) for part in (keys, projected, ~source.mask)))
-        return memory, self.model.decoder.initial_state(encoded.summary)
+        return memory, self.bridge.initial_state(encoded.summary)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.

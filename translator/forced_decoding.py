@@ -1,14 +1,15 @@
 """Forced decoding: what the model says of a translation that somebody else made.
 
-The target is known, so all its tokens are read at once, by the graph that trains. What comes out is a `Hypothesis` like
-the search's: log-probabilities, score, attention.
+The engine is told which token to take next instead of being asked, so it says what it would have said in a search. What
+comes out is a `Hypothesis` like the search's: log-probabilities, score, attention.
 """
 
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
-from translator.batch import pair
+from translator.batch import pad
 from translator.engine import DecodingEngine
 from translator.scoring import Hypothesis, length_penalty
 from translator.tokenizer import Tokenizer
@@ -41,13 +42,19 @@ def score_all(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], *, alpha
 
 def _score(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], alpha: float) -> list[Hypothesis]:
     sources, targets = zip(*pairs, strict=True)
-    batch = pair(sources, targets, pad_id=Tokenizer.pad_id, bos_id=Tokenizer.bos_id).to(engine.device)
-    output = engine.model(batch.source, batch.target_input)
-    log_probs = engine.model.logits(output.readout).log_softmax(dim=-1)  # [B, T, V]
-    wanted = log_probs.gather(2, batch.target_output.ids[..., None])[..., 0]  # [B, T]
+    wanted = pad(targets, engine.pad_id).ids.to(engine.device)  # [B, T]
+    session, token_ids = engine.session(), torch.full_like(wanted[:, 0], Tokenizer.bos_id)
+    session.admit(sources, beam_size=1)
+    attention, log_probs = list[Tensor](), torch.empty(wanted.shape, device=engine.device)
+    for step in range(wanted.shape[1]):
+        said = session.step(token_ids)
+        token_ids = wanted[:, step]
+        log_probs[:, step] = said.log_probs.gather(1, token_ids[:, None])[:, 0]
+        attention.append(said.attention_weights)
+    weights = torch.stack(attention, dim=1)  # [B, T, S]
     hypotheses = []
     for row, (source, target) in enumerate(pairs):
-        token_log_probs = wanted[row, : len(target)].tolist()
+        token_log_probs = log_probs[row, : len(target)].tolist()
         log_prob = sum(token_log_probs)
         hypotheses.append(
             Hypothesis(
@@ -55,7 +62,7 @@ def _score(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], alpha: floa
                 tuple(token_log_probs),
                 log_prob,
                 log_prob / length_penalty(len(target), alpha),
-                output.attention_weights[row, : len(target), : len(source)],
+                weights[row, : len(target), : len(source)],
                 finished=True,
             )
         )

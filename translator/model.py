@@ -86,7 +86,7 @@ class TranslationModel(nn.Module):
         embedded = self.embed(source.ids)
         encoded = self.encoder(embedded, source)
         memory = self.decoder.attention.remember(encoded.encoder_outputs, embedded, source.mask)
-        return EncodedSource(memory, self.decoder.initial_state(encoded.summary))
+        return EncodedSource(memory, self.decoder.bridge.initial_state(encoded.summary))
 
     def decode(self, token_ids: Tensor, state: DecoderState, memory: Memory) -> DecoderOutput:
         """Reads target tokens [B, T] and returns what the decoder says after each."""

@@ -65,7 +65,7 @@ def test_attention_already_knows_the_token_just_read(model: TranslationModel, en
 
 def test_the_bridge_gives_every_layer_a_hidden_and_a_cell(model: TranslationModel) -> None:
     decoder, summary = model.decoder, torch.randn(3, 12)
-    hidden, cell = decoder.initial_state(summary)
+    hidden, cell = decoder.bridge.initial_state(summary)
     layers = len(decoder.layers)
     assert hidden.shape == cell.shape == (layers, 3, 10)
     bridged = torch.tanh(summary @ decoder.bridge.weight.t() + decoder.bridge.bias)
@@ -96,7 +96,7 @@ def test_dropout_is_at_work_while_training_only() -> None:
     memory = decoder.attention.remember(torch.randn(1, 3, 12), torch.randn(1, 3, 8), torch.ones(1, 3, dtype=torch.bool))
 
     def readout() -> Tensor:
-        said: Tensor = decoder(embedded, decoder.initial_state(summary), memory).readout
+        said: Tensor = decoder(embedded, decoder.bridge.initial_state(summary), memory).readout
         return said
 
     assert not torch.equal(readout(), readout())

@@ -1,5 +1,7 @@
 """The engine: one token at a time, it says what the training graph and the plain model say."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +19,8 @@ from translator.engine import DecodingEngine, DecodingSession, _parameters, lstm
 from translator.products import ComputeType, Product, make_product
 
 PAD, BOS, EOS = 0, 2, 3
-ENGINE = DecodingEngine(make_model(13), pad_id=PAD)
+MODEL = make_model(13)
+ENGINE = DecodingEngine(MODEL, pad_id=PAD)
 SOURCES = [[9, 5, 21, 7, EOS], [8, EOS], [4, 4, 17, EOS]]
 ids = st.integers(4, 23)
 sources = st.lists(st.lists(ids, min_size=1, max_size=7), min_size=1, max_size=4)
@@ -33,8 +36,8 @@ def follow(session: DecodingSession, targets: Sequence[Sequence[int]]) -> tuple[
 
 def teacher_forced(source: Sequence[int], target: Sequence[int]) -> tuple[Tensor, Tensor]:
     """What the training graph says after each token: [T, V] and [T, S]."""
-    output = ENGINE.model(pad([source], PAD), pad([target], PAD))
-    return ENGINE.model.logits(output.readout).log_softmax(dim=-1)[0], output.attention_weights[0]
+    output = MODEL(pad([source], PAD), pad([target], PAD))
+    return MODEL.logits(output.readout).log_softmax(dim=-1)[0], output.attention_weights[0]
 
 
 @settings(max_examples=30)
@@ -194,17 +197,29 @@ def test_an_empty_session_can_be_reordered_emptied_and_filled_again() -> None:
     torch.testing.assert_close(session.step(torch.tensor([BOS])).log_probs, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+def test_what_is_packed_is_not_kept_twice(compute_type: ComputeType) -> None:
+    model = make_model(1)
+    packed = [weakref.ref(layer.weight_hh_l0) for layer in model.decoder.layers] + [weakref.ref(model.decoder.readout)]
+    engine = DecodingEngine(model, pad_id=PAD, compute_type=compute_type)
+    del model
+    gc.collect()
+    assert [reference() for reference in packed] == [None] * len(packed)
+    engine.session().admit(SOURCES, 1)
+
+
 def test_an_engine_evaluates_and_teaches_nothing() -> None:
-    engine = DecodingEngine(make_model(1, dropout=0.5).train(), pad_id=PAD)
-    assert not engine.model.training
-    assert not any(parameter.requires_grad for parameter in engine.model.parameters())
+    model = make_model(1, dropout=0.5).train()
+    engine = DecodingEngine(model, pad_id=PAD)
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
     session = engine.session()
     session.admit(SOURCES, 1)
     assert not any(tensor.requires_grad for tensor in session.step(torch.full((3,), BOS)))
 
 
 def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> None:
-    before = [tensor.clone() for tensor in (ENGINE.first_gates, *ENGINE.model.parameters())]
+    before = [tensor.clone() for tensor in (ENGINE.first_gates, *MODEL.parameters())]
     targets = [[BOS, n, n + 1, n + 2] for n in range(4, 16)]
 
     def search(target: list[int]) -> Tensor:
@@ -216,5 +231,5 @@ def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> Non
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(search, targets))
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
-    after = [ENGINE.first_gates, *ENGINE.model.parameters()]
+    after = [ENGINE.first_gates, *MODEL.parameters()]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -18,7 +18,8 @@ from translator.scoring import length_penalty
 from translator.tokenizer import Tokenizer
 
 EOS = Tokenizer.eos_id
-ENGINE = DecodingEngine(make_model(13), pad_id=Tokenizer.pad_id)
+MODEL = make_model(13)
+ENGINE = DecodingEngine(MODEL, pad_id=Tokenizer.pad_id)
 pieces = st.lists(st.integers(4, 23), max_size=6).map(lambda ids: [*ids, EOS])
 
 
@@ -46,7 +47,7 @@ def test_any_pair_in_any_company_is_scored_as_the_plain_model_says(
         patch.setattr(forced_decoding, "MAX_BATCH_TOKENS", room)
         scored = score_all(ENGINE, pairs, alpha=alpha)
     for (source, target), hypothesis in zip(pairs, scored, strict=True):
-        log_probs, attention = numpy_model.decode(ENGINE.model, source, [Tokenizer.bos_id, *target[:-1]])
+        log_probs, attention = numpy_model.decode(MODEL, source, [Tokenizer.bos_id, *target[:-1]])
         expected = [log_probs[step, token] for step, token in enumerate(target)]
         assert hypothesis.token_ids == tuple(target)
         np.testing.assert_allclose(hypothesis.token_log_probs, expected, atol=1e-5)
