@@ -21,8 +21,8 @@ def link(
 ) -> None:
     """Find which words of the corpora belong together, and write that to the links_file of each.
 
-    Training with alignment_weight then teaches the attention to look there. The aligner is eflomal, which pip installs
-    with carousel-translator[align]. It draws at random, so another run finds somewhat other links: keep the files, as a
+    Training with alignment_weight then teaches the attention to look there. The aligner is eflomal (pip install
+    eflomal). It draws at random, so another run finds somewhat other links: keep the files, as a
     training can only be resumed with those that it began with.
     """
     from training.aligner import link_corpora

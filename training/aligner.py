@@ -1,6 +1,6 @@
 """Which words of a corpus belong together, found by eflomal from the corpus alone, and kept beside it.
 
-eflomal is an extra of its own (`pip install carousel-translator[align]`), as it is compiled where it is installed.
+eflomal is an extra of its own (`pip install -e '.[align]'`), as it is compiled where it is installed.
 Links of either direction are joined as `translator.alignment.symmetrise` joins those of the model.
 
 Source: Östling & Tiedemann 2016, "Efficient Word Alignment with Markov Chain Monte Carlo".
@@ -94,8 +94,8 @@ def eflomal_aligner(source: Path, target: Path, forward: Path, backward: Path) -
         from eflomal import Aligner as Eflomal
     except ImportError:
         raise CarouselError(
-            "Links are found by eflomal, which is not installed: pip install 'carousel-translator[align]' (it is "
-            "compiled there, so a C compiler is needed)."
+            "Links are found by eflomal, which is not installed: pip install eflomal, into the environment of carousel "
+            "(it is compiled there, so a C compiler is needed)."
         ) from None
     with source.open(encoding="utf-8") as one, target.open(encoding="utf-8") as other:
         Eflomal().align(one, other, links_filename_fwd=str(forward), links_filename_rev=str(backward), quiet=True)

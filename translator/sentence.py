@@ -8,6 +8,7 @@ from itertools import takewhile
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
 from translator.confidence import Evidence, weigh
+from translator.numbers import lost_numbers
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
 from translator.text import normalise, words
@@ -238,6 +239,10 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
         f"{_shown(stretch)} was to be copied and is missing from the translation."
         for stretch, times in Counter(filter(None, sentence.unknown)).items()
         if text.count(stretch) < times
+    ]
+    found += [
+        f"{_shown(number)} stands in the text and not in its translation."
+        for number in lost_numbers(sentence.text, text)
     ]
     return tuple(found)
 
