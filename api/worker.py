@@ -1,5 +1,6 @@
 """The translator's side of the batcher: one session, in one thread, a turn at a time."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -7,10 +8,14 @@ from typing import TYPE_CHECKING
 from api.jobs import Job, Partial
 from api.metrics import Metrics
 from api.text_translator import TextTranslator
+from translator.heap import return_freed_memory
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.config import DecodingOptions
     from translator.inference import Translation
+
+TIDY_SECONDS = 20.0
+"""Between two times that freed memory is given back: texts of all lengths leave the heap in pieces of all sizes."""
 
 Outcome = tuple[Job, "Sequence[Translation] | Exception"]
 
@@ -26,11 +31,21 @@ class Worker:
         beam_size: Hypotheses kept a step; None is what each model recommends.
         batch_size: Most sentences searched at once.
         metrics: Where it is counted how full the steps are.
+        clock: Seconds.
     """
 
-    def __init__(self, translator: TextTranslator, *, beam_size: int | None, batch_size: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        translator: TextTranslator,
+        *,
+        beam_size: int | None,
+        batch_size: int,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begins with nothing to do."""
         self._translator, self._metrics = translator, metrics
+        self._clock, self._tidied_at = clock, clock()
         self._beam_size, self._batch_size = beam_size, batch_size
         self._begin_anew()
 
@@ -66,6 +81,7 @@ class Worker:
             while self._jobs and not outcomes:
                 self._tell()
                 outcomes = self._step()
+                self._tidy()
                 if interrupted():
                     break
         except BaseException as error:
@@ -75,6 +91,11 @@ class Worker:
     def rest(self) -> None:
         """Lets go of models that nobody needed for a while."""
         self._session.rest()
+
+    def _tidy(self) -> None:
+        if self._clock() - self._tidied_at >= TIDY_SECONDS:
+            return_freed_memory()
+            self._tidied_at = self._clock()
 
     def _withdraw_abandoned(self) -> None:
         for ticket in [ticket for ticket, job in self._jobs.items() if job.abandoned]:
