@@ -1,6 +1,7 @@
 """Draws a translation with its word alignment as an SVG: the picture in the README.
 
-python benchmarks/alignment_picture.py "How much does this cost?" --from en --to de --output docs/alignment.svg
+TEXT="My daughter is ill and has to stay at home today."
+python benchmarks/alignment_picture.py "$TEXT" --from en --to de --output docs/alignment.svg
 
 Source words stand above, target words below; a curve joins words that belong together, the stronger the more of the
 target word's attention rests there.

@@ -22,8 +22,8 @@ def link(
     """Find which words of the corpora belong together, and write that to the links_file of each.
 
     Training with alignment_weight then teaches the attention to look there. The aligner is eflomal (pip install
-    eflomal). It draws at random, so another run finds somewhat other links: keep the files, as a
-    training can only be resumed with those that it began with.
+    eflomal). It draws at random, so another run finds somewhat other links: keep the files, as a training can only be
+    resumed with those that it began with.
     """
     from training.aligner import link_corpora
     from training.config import load_config

@@ -1,7 +1,7 @@
-"""Memory that loading a model used and freed goes back to the system.
+"""Memory that was freed goes back to the system.
 
 What is read, verified, unpacked and packed anew on the way from a file to an engine leaves tens of megabytes free
-within the heap of the C library, where nobody else can have them.
+within the heap of the C library, where nobody else can have them; and so do texts of all lengths while a service runs.
 
 Source: malloc_trim(3) of the GNU C library.
 """

@@ -74,6 +74,7 @@ class Translator:
         except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines
             raise ConfigError(f"device {device!r} is not to be had here ({str(error).splitlines()[0]}).") from None
         translator = cls(checkpoint._replace(model=model), compute_type=compute_type)
+        del checkpoint, model  # the engine keeps of them what it needs
         return_freed_memory()
         return translator
 
