@@ -30,7 +30,7 @@ from training.config import (
 )
 from training.distributed import workers
 from training.experiment import trainer_for
-from training.memory import keep_freed_memory
+from training.memory import keep_freed_memory, keep_kernels
 
 RATE = re.compile(r"Tokens per Sec:\s+([\d,]+)|/(\d+) tok/s")
 BATCH_TOKENS = 1600
@@ -40,7 +40,8 @@ VOCABULARY = 8000
 def main() -> None:
     """Measures every system `rounds` times and prints medians and ratios."""
     options = _arguments()
-    keep_freed_memory()  # as `carousel train` does
+    keep_freed_memory()  # both as `carousel train` does
+    keep_kernels()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         _prepare_peers(options, work)

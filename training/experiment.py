@@ -9,7 +9,7 @@ from typing import Any
 
 from training.config import ExperimentConfig, load_config
 from training.distributed import Workers, workers
-from training.memory import keep_freed_memory
+from training.memory import keep_freed_memory, keep_kernels
 from training.model_card import model_card
 from training.prepared import PreparedText, check_destination, load_prepared, prepare_text, save_prepared
 from training.start import Start, find_checkpoint_to_start_from, find_start
@@ -46,6 +46,7 @@ def train(config_path: Path, *, resume: bool = False, prepared: Path | None = No
         if resume and not started:
             raise CheckpointError(f"There is no run in {config.output} to go on with; start it without --resume.")
         keep_freed_memory()
+        keep_kernels()
         trainer = trainer_for(config, company, prepared=prepared)
         config.output.mkdir(parents=True, exist_ok=True)
         if resume:

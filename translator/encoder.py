@@ -8,7 +8,7 @@ Source: Schuster & Paliwal 1997 (bidirectional); residual connections from the s
 3.1.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
         for depth, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             inputs = self.dropout(outputs)
             read_ahead = ahead(inputs)[0]  # [B, S, D/2]
-            read_back = reorder_time(back(reorder_time(inputs, backwards_order))[0], backwards_order)
+            read_back = turn_round(back(turn_round(inputs, backwards_order))[0], backwards_order)
             both = torch.cat([read_ahead, read_back], dim=-1)  # [B, S, D]
             outputs = both if depth == 0 else both + outputs
             summary = torch.cat([read_ahead[rows, source.lengths - 1], read_back[:, 0]], dim=-1)  # [B, D]
@@ -69,8 +69,28 @@ def reversal(source: PaddedIds) -> Tensor:
     return torch.where(source.mask, source.lengths[:, None] - 1 - positions, positions)
 
 
+def turn_round(inputs: Tensor, order: Tensor) -> Tensor:
+    """Puts `inputs` [B, S, F] in the order [B, S] of a `reversal`."""
+    turned: Tensor = _TurnRound.apply(inputs, order)  # type: ignore[no-untyped-call]
+    return turned
+
+
+class _TurnRound(torch.autograd.Function):
+    """A reversal undoes itself, so its gradient is one row lookup more; PyTorch's own would add up row by row."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return reorder_time(inputs, order)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return reorder_time(grad_output, order), None
+
+
 def reorder_time(inputs: Tensor, positions: Tensor) -> Tensor:
-    """Picks `positions` [B, S] along the time axis of `inputs` [B, S, F]; a row lookup, quick both ways."""
+    """Picks `positions` [B, S] along the time axis of `inputs` [B, S, F] by looking up rows."""
     batch, length, width = inputs.shape
     starts = torch.arange(batch, device=inputs.device)[:, None] * length
     return inputs.reshape(batch * length, width)[(starts + positions).flatten()].view(batch, length, width)
