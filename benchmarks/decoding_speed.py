@@ -4,8 +4,9 @@
 
 For each compute type, greedy and with a beam of five: target tokens a second in batches of 64, and milliseconds for one
 sentence at a time (median and 99th percentile). The limit is the rate of the same packed products at 320 rows, measured
-just before; "of the limit" is the multiplications the steps and the encoder need (no padding, no lookups) over the time
-they took at that rate. Rounds are interleaved, and medians are shown: a shared machine is slow now and then.
+just before; "of the limit" is the multiplications the steps and the encoder need (no padding, no lookups, and of the
+vocabulary what the shortlist leaves) over the time they took at that rate. Rounds are interleaved, and medians are
+shown: a shared machine is slow now and then.
 """
 
 import argparse
@@ -36,16 +37,17 @@ SINGLES = 100  # sentences decoded one at a time in a round
 
 
 class Work(NamedTuple):
-    """Multiplications (with their additions) that a row of a step and a source token need."""
+    """Multiplications, with their additions, that a row of a step needs, a piece it is scored for, a source token."""
 
     row: int
+    column: int
     source_token: int
 
 
 class CountingEngine(DecodingEngine):
-    """Counts the rows it steps and the source tokens it reads."""
+    """Counts the rows it steps, the pieces it scores for them, and the source tokens it reads."""
 
-    rows = tokens = 0
+    rows = columns = tokens = 0
 
     def session(self) -> DecodingSession:
         """Starts a search that is counted."""
@@ -63,7 +65,9 @@ class _CountingSession(DecodingSession):
 
     def step(self, token_ids: Tensor) -> StepOutput:
         self._counts.rows += len(token_ids)
-        return super().step(token_ids)
+        output = super().step(token_ids)
+        self._counts.columns += int((output.log_probs > -torch.inf).sum())
+        return output
 
 
 class Measured(NamedTuple):
@@ -81,11 +85,18 @@ def main() -> None:
     sources = _sources(checkpoint, options)
     types: list[ComputeType] = options.types or list(get_args(ComputeType))
     work = count_work(checkpoint.manifest.model)
-    mega_row, mega_token = (2 * count / 1e6 for count in work)
-    print(f"{checkpoint.manifest.name}: {mega_row:.1f} MFLOP a row, {mega_token:.1f} a source token")
+    mega_row, mega_token = 2 * work.row / 1e6, 2 * work.source_token / 1e6
+    print(
+        f"{checkpoint.manifest.name}: {mega_row:.1f} MFLOP a row, {2 * work.column} FLOP for each piece that it is "
+        f"scored for, {mega_token:.1f} MFLOP a source token"
+    )
     print(f"{len(sources)} sentences, {torch.get_num_threads()} threads, {options.rounds} rounds, medians\n")
+    shortlist = None if options.no_shortlist else checkpoint.shortlist
     engines = {
-        each: CountingEngine(checkpoint.model, pad_id=checkpoint.tokenizer.pad_id, compute_type=each) for each in types
+        each: CountingEngine(
+            checkpoint.model, pad_id=checkpoint.tokenizer.pad_id, compute_type=each, shortlist=shortlist
+        )
+        for each in types
     }
     rates: dict[ComputeType, list[float]] = {each: [] for each in types}
     found: dict[tuple[ComputeType, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
@@ -113,11 +124,11 @@ def count_work(sizes: ModelConfig) -> Work:
     projected = later * 4 * hidden + embedding
     layers = 4 * hidden * hidden + later * 4 * hidden * 2 * hidden
     attention = hidden * width + SOURCE_TOKENS * (width + sizes.attention_heads * projected)
-    row = layers + attention + hidden * embedding + embedding * sizes.vocab_size
+    row = layers + attention + hidden * embedding
     inputs = [embedding] + [width] * (sizes.encoder_layers - 1)
     encoder = sum(2 * 4 * sizes.encoder_size * (each + sizes.encoder_size) for each in inputs)
     lexical = sizes.lexical_shortcut * embedding * embedding
-    return Work(row, encoder + width * (width + projected) + lexical)
+    return Work(row, embedding, encoder + width * (width + projected) + lexical)
 
 
 def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
@@ -135,11 +146,11 @@ def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048
 def _measure(
     engine: CountingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, work: Work, rate: float
 ) -> Measured:
-    engine.rows = engine.tokens = 0
+    engine.rows = engine.columns = engine.tokens = 0
     started = time.perf_counter()
     results = _decode(engine, checkpoint, sources, beam, BATCH)
     seconds = time.perf_counter() - started
-    needed = 2 * (engine.rows * work.row + engine.tokens * work.source_token)
+    needed = 2 * (engine.rows * work.row + engine.columns * work.column + engine.tokens * work.source_token)
     tokens = sum(len(found[0].token_ids) for found in results if found)
     latencies = []
     for source in sources[:SINGLES]:
@@ -170,6 +181,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--to", dest="target", default="de", help="language wanted (de)")
     parser.add_argument("--lines", type=int, default=500, help="sentences used, from the top (500)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
+    parser.add_argument("--no-shortlist", action="store_true", help="choose from the whole vocabulary, always")
     parser.add_argument("--types", nargs="+", choices=get_args(ComputeType), help="compute types (all)")
     return parser.parse_args()
 

@@ -19,6 +19,7 @@ from carousel import (
     models,
     prepare,
     serve,
+    shortlist,
     train,
     translate,
 )
@@ -57,6 +58,7 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("link", epilog=link.EXAMPLES)(link.link)
+app.command("shortlist", epilog=shortlist.EXAMPLES)(shortlist.shortlist)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from translator.checkpoint import Score
     from translator.confidence import Calibration
 
-CHECKPOINT_FILES = {"manifest.json", "model.safetensors", "tokenizer.model", "README.md"}
+CHECKPOINT_FILES = {"manifest.json", "model.safetensors", "tokenizer.model", "shortlist.safetensors", "README.md"}
 
 EXAMPLES = """\b
 Examples:
@@ -68,7 +68,7 @@ def export(
     from translator.checkpoint import read_manifest
 
     checkpoint = find_checkpoint(checkpoint)
-    _check_destination(destination, checkpoint)
+    check_destination(destination, checkpoint)
     found = read_manifest(checkpoint)
     weights = weights or ("int8" if found.stored_type == "int8" else "bfloat16")
     decoding = decoding_options(
@@ -90,7 +90,7 @@ def export(
     typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")
 
 
-def _check_destination(path: Path, source: Path) -> None:
+def check_destination(path: Path, source: Path) -> None:
     """Refuse to replace what is no checkpoint, or the source: the destination is replaced as a whole."""
     if path.resolve() == source.resolve():
         raise InputError(f"{path} is the checkpoint itself, which a smaller one would replace: name another folder.")

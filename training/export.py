@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.model_card import model_card
-from translator.checkpoint import Checkpoint, Manifest, Score, load_checkpoint, save_checkpoint
+from translator.checkpoint import Manifest, Score, load_checkpoint, save_checkpoint
 from translator.confidence import Calibration
 from translator.config import DecodingOptions
 from translator.errors import InputError
@@ -41,7 +41,8 @@ def export(
         CheckpointError: `source` cannot be read or `destination` not be written.
         InputError: A calibration is of a direction the checkpoint lacks, or one direction has two.
     """
-    manifest, model, tokenizer = load_checkpoint(source)
+    checkpoint = load_checkpoint(source)
+    manifest = checkpoint.manifest
     told = {(score.test_set, score.source, score.target, score.metric): score for score in (*manifest.scores, *scores)}
     _check_calibrations(manifest, calibrations)
     # A curve holds for the search that it was fitted with.
@@ -55,7 +56,7 @@ def export(
         scores=tuple(told.values()),
         calibrations=tuple(curves.values()),
     )
-    save_checkpoint(destination, Checkpoint(manifest, model, tokenizer), card=model_card(manifest))
+    save_checkpoint(destination, checkpoint._replace(manifest=manifest), card=model_card(manifest))
     return manifest
 
 

@@ -89,7 +89,7 @@ def find_start(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Check
 
 
 def _onwards(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Checkpoint) -> Start:
-    manifest, model, old = checkpoint
+    manifest, model, old, _ = checkpoint
     sizes, weights, recipe = manifest.model, dict[str, Tensor](model.state_dict()), dict[str, Any]()
     if config.model is not None:
         sizes = replace(manifest.model, **asdict(config.model))

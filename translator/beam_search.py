@@ -30,10 +30,15 @@ from translator.scoring import Hypothesis, coverage_penalty, length_penalty
 
 
 class StepOutput(NamedTuple):
-    """What one step gives for each row; the search neither keeps it nor writes to it."""
+    """What one step gives for each row; the search neither keeps it nor writes to it.
 
-    log_probs: Tensor  # [N, V] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
+    Columns may be a choice of the vocabulary, another for each row. It then holds no forbidden token, or at -inf, and
+    all of the best K + 1 of the others that the row may be continued with.
+    """
+
+    log_probs: Tensor  # [N, C] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
     attention_weights: Tensor  # [N, S] float32, zero on padding; S at least the longest live source
+    token_ids: Tensor | None = None  # [N, C] int64, what the columns stand for; None is 0 to V - 1
 
 
 class Stepper(Protocol):
@@ -173,7 +178,7 @@ class BeamSearch:
         with torch.inference_mode():
             output = self._stepper.step(self._beams.token_ids.flatten())
             self._check(output)
-            candidates = self._beams.candidates(output.log_probs, self._forbidden_ids)
+            candidates = self._beams.candidates(output.log_probs, self._forbidden_ids, output.token_ids)
             per_sentence = (len(self._sentences), self._options.beam_size, -1)
             attention_weights = output.attention_weights.reshape(per_sentence)  # [B, K, S]
             self._finish(candidates, attention_weights)
@@ -278,7 +283,7 @@ class BeamSearch:
     def _check(self, output: StepOutput) -> None:
         rows = len(self._sentences) * self._options.beam_size
         longest = max(sentence.place.source_length for sentence in self._sentences)
-        shapes = [tuple(tensor.shape) for tensor in output]
+        shapes = [tuple(tensor.shape) for tensor in output[:2]]
         if any(shape[0] != rows for shape in shapes) or shapes[1][1] < longest:
             wanted = f"{rows} rows each and at least {longest} source tokens"
             raise ValueError(f"the stepper gave log_probs and attention of shapes {shapes}, wanted {wanted}")

@@ -75,24 +75,35 @@ class Beams:
         pairs["coverage"] = _fitted(self.coverage, width), _fitted(other.coverage, width)
         return Beams(**{name: torch.cat(pair) for name, pair in pairs.items()})
 
-    def candidates(self, log_probs: Tensor, forbidden_ids: Tensor) -> Candidates:
+    def candidates(self, log_probs: Tensor, forbidden_ids: Tensor, columns: Tensor | None = None) -> Candidates:
         """Returns 2K continuations of each sentence: exact are the first K, and the best K that do not end it.
 
         That is all a search asks for, and no row can have more part in it than its own best K + 1: K that go on, and
         its eos. So W is K + 1, besides as many as may be struck out. And 2K are enough, for at most K end the sentence.
 
         Args:
-            log_probs: Of each row's next token; NaN is taken for -inf. [N, V]
+            log_probs: Of each row's next token; NaN is taken for -inf. [N, C]
             forbidden_ids: Tokens to strike out. [any]
+            columns: Tokens that the columns stand for, none of them forbidden; None is 0 to V - 1. [N, C]
         """
         beam_size = self.log_probs.shape[1]
+        if columns is not None:
+            return self._chosen_candidates(log_probs, columns)
         width = min(log_probs.shape[1], beam_size + 1 + len(forbidden_ids))
-        best, token_ids = _top(log_probs, width)  # [N, W]
+        best, token_ids = best_columns(log_probs, width)  # [N, W]
         impossible = torch.isin(token_ids, forbidden_ids) | best.isnan()
         best = best.masked_fill(impossible, DEAD).view(-1, beam_size, width)
         sums, places = (self.log_probs.unsqueeze(2) + best).flatten(1).topk(2 * beam_size)  # of K * W
         token_ids = token_ids.view(-1, beam_size * width).gather(1, places)
         return Candidates(sums, best.flatten(1).gather(1, places), token_ids, places // width)
+
+    def _chosen_candidates(self, log_probs: Tensor, columns: Tensor) -> Candidates:
+        """Likewise of columns that somebody chose, none of them forbidden: so few that no row is cut first."""
+        beam_size, count = self.log_probs.shape[1], log_probs.shape[1]
+        log_probs = log_probs.nan_to_num(DEAD, neginf=DEAD).view(-1, beam_size, count)
+        sums, places = (self.log_probs.unsqueeze(2) + log_probs).flatten(1).topk(2 * beam_size)  # of K * C
+        token_ids = columns.view(-1, beam_size * count).gather(1, places)
+        return Candidates(sums, log_probs.flatten(1).gather(1, places), token_ids, places // count)
 
     def cover(self, attention_weights: Tensor) -> None:
         """Add the attention of one step to the coverage; [B, K, S]."""
@@ -178,7 +189,7 @@ def counting(count: int, device: torch.device) -> Tensor:
     return torch.arange(count, device=device)
 
 
-def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def best_columns(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """`values.topk(count)`, in half the time on a processor: the best are in the blocks whose best are the best.
 
     Which way is taken must not depend on the number of rows, or a tie could be broken by who else is there.

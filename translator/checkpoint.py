@@ -3,6 +3,7 @@
     manifest.json       what it is: sizes, languages, hashes, training, scores, licence
     model.safetensors   the weights
     tokenizer.model     the SentencePiece model
+    shortlist.safetensors  which pieces a sentence may be translated with; may be missing
     README.md           the model card
 
 Weights may be stored as float32, bfloat16 or int8 (a scale for each row); they are float32 once loaded.
@@ -25,6 +26,7 @@ from translator.config import DecodingOptions, ModelConfig
 from translator.errors import CheckpointError, ConfigError
 from translator.folders import readable, replace_folder
 from translator.model import TranslationModel
+from translator.shortlist import Shortlist
 from translator.tokenizer import Tokenizer
 from translator.weights import StoredType, pack_weights, unpack_weights
 
@@ -32,6 +34,7 @@ FORMAT = "carousel-checkpoint"
 FORMAT_VERSION = 1
 DEFAULT_MAX_SOURCE_TOKENS, LEAST_MAX_SOURCE_TOKENS = 120, 40
 MANIFEST, WEIGHTS, TOKENIZER, CARD = "manifest.json", "model.safetensors", "tokenizer.model", "README.md"
+SHORTLIST = "shortlist.safetensors"
 _TEXTS = ("name", "stored_type", "licence", "weights_sha256", "tokenizer_sha256")
 _LISTS = ("languages", "directions", "scores", "credits")
 
@@ -75,6 +78,7 @@ class Manifest:
         credits: Of the data.
         weights_sha256: Hash of the weights file; filled in when saved.
         tokenizer_sha256: Hash of the tokenizer file; filled in when saved.
+        shortlist_sha256: Hash of the shortlist file, empty if there is none; filled in when saved.
         format: Always "carousel-checkpoint".
         format_version: Of this layout; a newer one is refused.
     """
@@ -92,6 +96,7 @@ class Manifest:
     credits: tuple[str, ...] = ()
     weights_sha256: str = ""
     tokenizer_sha256: str = ""
+    shortlist_sha256: str = ""
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -118,6 +123,7 @@ class Checkpoint(NamedTuple):
     manifest: Manifest
     model: TranslationModel
     tokenizer: Tokenizer
+    shortlist: Shortlist | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
@@ -131,7 +137,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
     Raises:
         CheckpointError: It could not be written; the old one, if any, is as it was.
     """
-    manifest, model, tokenizer = checkpoint
+    manifest, model, tokenizer, shortlist = checkpoint
     try:
         with replace_folder(path) as folder:
             save_file(pack_weights(model.state_dict(), manifest.stored_type), folder / WEIGHTS)
@@ -140,6 +146,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
             shutil.copymode(folder / TOKENIZER, folder / WEIGHTS)
             (folder / CARD).write_text(card, encoding="utf-8")
             hashes = {"weights_sha256": _hash(folder / WEIGHTS), "tokenizer_sha256": _hash(folder / TOKENIZER)}
+            hashes["shortlist_sha256"] = ""
+            if shortlist is not None:
+                (folder / SHORTLIST).write_bytes(shortlist.to_bytes())
+                hashes["shortlist_sha256"] = _hash(folder / SHORTLIST)
             text = json.dumps(asdict(manifest) | hashes, indent=2, ensure_ascii=False)
             (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
@@ -185,6 +195,8 @@ def verify_checkpoint(path: Path) -> Manifest:
     manifest = read_manifest(path)
     _verified(path / WEIGHTS, manifest.weights_sha256)
     _verified(path / TOKENIZER, manifest.tokenizer_sha256)
+    if manifest.shortlist_sha256:
+        _verified(path / SHORTLIST, manifest.shortlist_sha256)
     return manifest
 
 
@@ -214,7 +226,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"The tokenizer in {path} has {tokenizer.vocab_size} pieces, the model {manifest.model.vocab_size}; "
             "copy the checkpoint again."
         )
-    return Checkpoint(manifest, model.eval(), tokenizer)
+    shortlist = None
+    if manifest.shortlist_sha256:
+        content = _verified(path / SHORTLIST, manifest.shortlist_sha256)
+        shortlist = Shortlist.from_bytes(content, vocab_size=tokenizer.vocab_size)
+    return Checkpoint(manifest, model.eval(), tokenizer, shortlist)
 
 
 def _manifest(table: dict[str, Any]) -> Manifest:

@@ -12,9 +12,11 @@ What a step need not do again is done before it:
   weighted sum of encoder outputs, and a product of a sum is the sum of the products:
   `(weights @ values) @ W = weights @ (values @ W)`. So no step multiplies with these weights, and no context is made.
 
-What is left is one product for each layer, one for the query, one for the readout, one for the logits.
+What is left is one product for each layer, one for the query, one for the readout, one for the logits
+(`translator.output`), which a shortlist makes small.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,9 +28,12 @@ from translator.beam_search import StepOutput
 from translator.decoder import DecoderState
 from translator.encoder import Encoder
 from translator.model import TranslationModel
-from translator.products import ComputeType, Product, make_product
+from translator.output import Choice, OutputLayer
+from translator.products import ComputeType, Product, has_bfloat16, make_product
+from translator.shortlist import Shortlist
 
 LENGTH_STEP = 8
+LEAST_FULL = 0.75  # of the memory; when fewer of its sentences are live, it is cut down to them
 
 
 class SentenceMemory(NamedTuple):
@@ -52,16 +57,29 @@ class DecodingEngine:
     """A model made ready to decode.
 
     Args:
-        model: Encoder and bridge are shared with it; it is put into evaluation mode and must not change afterwards.
+        model: Bridge and perhaps encoder are shared with it; it is put into evaluation mode and must not change
+            afterwards.
         pad_id: What fills up shorter sources.
-        compute_type: How products with packed weights are computed. The encoder's LSTM runs in float32 always, and so
-            does the product that makes the logits when this is bfloat16: they lie closer than 8 bits can tell.
+        compute_type: How products with packed weights are computed. Unless it is float32 the encoder's LSTM runs in
+            bfloat16, as it did in training, where the processor has that. Logits are float32 when this is bfloat16.
+        shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
     """
 
-    def __init__(self, model: TranslationModel, *, pad_id: int, compute_type: ComputeType = "float32") -> None:
+    def __init__(
+        self,
+        model: TranslationModel,
+        *,
+        pad_id: int,
+        compute_type: ComputeType = "float32",
+        shortlist: Shortlist | None = None,
+    ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
         self.encoder, self.bridge = model.encoder, model.decoder.bridge
+        self._encoded_as = torch.float32
+        if compute_type != "float32" and has_bfloat16(model.output_bias.device):
+            self._encoded_as = torch.bfloat16
+            self.encoder = copy.deepcopy(model.encoder).to(self._encoded_as)
         self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
         decoder, attention = model.decoder, model.decoder.attention
@@ -82,8 +100,9 @@ class DecodingEngine:
         ]
         readout = decoder.readout
         self.readout = self._product(readout.weight[:, :width], readout.bias, bound=len(decoder.layers))
-        output_type: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
-        self.output = make_product(model.embedding.weight, model.output_bias, bound=1, compute_type=output_type)
+        self.output = OutputLayer(
+            model.embedding.weight, model.output_bias, compute_type=compute_type, shortlist=shortlist
+        )
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
         to_context, to_embedded = readout.weight[:, width:].tensor_split([len(attention.key.weight)], dim=1)
         meeting_context = [layer.inputs[:, width:] for layer in later] + [to_context]
@@ -97,9 +116,9 @@ class DecodingEngine:
 
     def encode(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
-        embedded = nn.functional.embedding(source.ids, self.embeddings).float()
-        encoded = self.encoder(embedded, source)
-        values = encoded.encoder_outputs.masked_fill(~source.mask[..., None], 0.0)
+        embedded = nn.functional.embedding(source.ids, self.embeddings)
+        encoded = self.encoder(embedded.to(self._encoded_as), source)
+        values = encoded.encoder_outputs.float().masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
         keys = self.keys(rows).view(batch, length, width)
@@ -108,10 +127,10 @@ class DecodingEngine:
         )
         if self.lexical is not None:  # to the readout, which comes last, an even share through each head
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
-            to_readout += self.lexical(embedded.view(batch * length, -1))[:, None] / self.heads
+            to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
         memory = SentenceMemory(*(_lengthened(part, _in_eights(length)) for part in (keys, projected, ~source.mask)))
-        return memory, self.bridge.initial_state(encoded.summary)
+        return memory, self.bridge.initial_state(encoded.summary.float())
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.
@@ -121,7 +140,7 @@ class DecodingEngine:
             memory: Of the same B sources.
 
         Returns:
-            context [B * K, M] float32, as the later layers and the readout add it up, and attention_weights [B * K, S],
+            context [B, K, M] float32, as the later layers and the readout add it up, and attention_weights [B, K, S],
             averaged over heads, exactly 0 on padding.
         """
         batch, beam_size, _ = queries.shape
@@ -132,8 +151,8 @@ class DecodingEngine:
         values = memory.projected_values.view(batch, memory.padding.shape[1], self.heads, -1).transpose(1, 2)
         contexts = (weights.to(values.dtype) @ values).float()  # [B, heads, K, M]
         if self.heads == 1:
-            return contexts.flatten(0, 2), weights.flatten(0, 2)
-        return contexts.sum(dim=1).flatten(0, 1), weights.mean(dim=1).flatten(0, 1)
+            return contexts[:, 0], weights[:, 0]
+        return contexts.sum(dim=1), weights.mean(dim=1)
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
         return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
@@ -148,6 +167,29 @@ class DecodingEngine:
         return [self._product(part, None, bound=len(encoder.forwards)) for part in weight.chunk(self.heads, dim=1)]
 
 
+class _Known(NamedTuple):
+    """All that is known of sentences before a step: what attention needs, and what they choose from.
+
+    Sentences that left stay in it until enough have: to copy the others closer together costs more than their part of
+    a step, as long as they are few.
+    """
+
+    memory: SentenceMemory
+    choice: Choice | None
+
+    def join(self, other: "_Known") -> "_Known":
+        """Puts sentences below one another."""
+        choice = self.choice and other.choice and self.choice.join(other.choice)
+        return _Known(_join(self.memory, other.memory), choice)
+
+    def select(self, places: Tensor) -> "_Known":
+        """Returns what is known of the sentences at these places, without padding that none of them needs."""
+        parts = [part.index_select(0, places) for part in self.memory]
+        longest = _in_eights(int((~parts[-1]).sum(dim=1).max()))
+        memory = SentenceMemory(*(part[:, :longest].contiguous() for part in parts))
+        return _Known(memory, self.choice and self.choice.select(places))
+
+
 class DecodingSession:
     """The rows of one search; sentence b owns rows b * K to b * K + K - 1."""
 
@@ -155,20 +197,29 @@ class DecodingSession:
         """Begins with no rows."""
         self._engine = engine
         self._beam_size = 1
-        self._memory: SentenceMemory | None = None
-        self._state: DecoderState | None = None
+        self._known: _Known | None = None
+        self._places: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left
+        self._any_whole = False
+        self._hidden: list[Tensor] = []  # of each layer [N, H]
+        self._cell: list[Tensor] = []
 
     @torch.inference_mode()
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         """Encodes `sources` and appends `beam_size` rows for each."""
         self._beam_size = beam_size
         memory, state = self._engine.encode(pad(sources, self._engine.pad_id).to(self._engine.device))
+        known = _Known(memory, self._engine.output.choose(sources, beam_size))
         rows = torch.arange(len(sources), device=self._engine.device).repeat_interleave(beam_size)
-        state = state.select(rows)
-        if self._memory is not None and self._state is not None:
-            memory = _join(self._memory, memory)
-            state = DecoderState(*(torch.cat(both, dim=1) for both in zip(self._state, state, strict=True)))
-        self._memory, self._state = memory, state
+        hidden, cell = (list(part.index_select(1, rows)) for part in state)
+        if self._known is not None:
+            self._close_up()
+            known = self._known.join(known)
+            hidden, cell = (
+                [torch.cat(both) for both in zip(old, new, strict=True)]
+                for old, new in ((self._hidden, hidden), (self._cell, cell))
+            )
+        self._known, self._hidden, self._cell = known, hidden, cell
+        self._ask_who_needs_all()
 
     @torch.inference_mode()
     def step(self, token_ids: Tensor) -> StepOutput:
@@ -178,48 +229,95 @@ class DecodingSession:
             token_ids: [N] int64.
 
         Returns:
-            log_probs [N, V] and attention_weights [N, S].
+            log_probs [N, C] and attention_weights [N, S]. The columns are the whole vocabulary, or with a shortlist
+            what a sentence may be translated with.
 
         Raises:
             RuntimeError: No sentence was admitted.
         """
-        if self._memory is None or self._state is None:
+        if self._known is None or (choice := self._known.choice) is None:
+            return StepOutput(*self.step_in_full(token_ids))
+        readout, weights = self._read(token_ids, self._known.memory)
+        readout = self._spread(readout.view(-1, self._beam_size, readout.shape[1]))
+        found = self._engine.output.chosen_log_probs(readout, choice, any_whole=self._any_whole)
+        log_probs, columns = (self._gathered(part).flatten(0, 1) for part in found)
+        return StepOutput(log_probs, weights, columns)
+
+    @torch.inference_mode()
+    def step_in_full(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Advances as `step` does, and says log_probs of the whole vocabulary whatever the shortlist: [N, V], [N, S].
+
+        Raises:
+            RuntimeError: No sentence was admitted.
+        """
+        if self._known is None:
             raise RuntimeError("step() came before admit(); admit at least one source first.")
-        engine, state = self._engine, self._state
-        gates = engine.first(state.hidden[0]) + engine.first_gates.index_select(0, token_ids)
-        outputs, cell = lstm_cell(gates, state.cell[0])  # [N, H]
-        # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
-        queries = engine.query(outputs).view(len(self._memory.padding), self._beam_size, -1)
-        context, weights = engine.attend(queries, self._memory)
-        *to_gates, to_readout = context.split(engine.context_widths, dim=1)
-        hiddens, cells = [outputs], [cell]
-        for depth, (product, from_context) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
-            gates = product(torch.cat([outputs, state.hidden[depth]], dim=1)) + from_context
-            above, cell = lstm_cell(gates, state.cell[depth])
-            hiddens.append(above)
-            cells.append(cell)
-            outputs = outputs + above
-        self._state = DecoderState(torch.stack(hiddens), torch.stack(cells))
-        readout = torch.tanh(engine.readout(outputs) + to_readout)  # [N, E]
-        return StepOutput(engine.output(readout).log_softmax(dim=-1), weights)
+        readout, weights = self._read(token_ids, self._known.memory)
+        return self._engine.output.log_probs(readout), weights
 
     def reorder(self, rows: Tensor) -> None:
         """Lets row i continue from old row `rows[i]`, which must be of the same sentence."""
-        if self._state is not None:
-            self._state = self._state.select(rows)
+        self._hidden, self._cell = ([part.index_select(0, rows) for part in all_of] for all_of in self._state())
 
     def keep(self, sentences: Tensor) -> None:
-        """Keeps the sentences at these positions; the rows of the others leave, and padding that nobody needs."""
-        if self._memory is None or self._state is None:
+        """Keeps the sentences at these positions; the rows of the others leave, and in time what was known of them."""
+        if self._known is None:
             return
         if not len(sentences):
-            self._memory = self._state = None
+            self._known = self._places = None
+            self._hidden, self._cell = [], []
             return
-        parts = [part.index_select(0, sentences) for part in self._memory]
-        longest = _in_eights(int((~parts[-1]).sum(dim=1).max()))
-        self._memory = SentenceMemory(*(part[:, :longest].contiguous() for part in parts))
         rows = sentences[:, None] * self._beam_size + torch.arange(self._beam_size, device=sentences.device)
-        self._state = self._state.select(rows.flatten())
+        self.reorder(rows.flatten())
+        self._places = sentences if self._places is None else self._places.index_select(0, sentences)
+        if len(self._places) < LEAST_FULL * len(self._known.memory.padding):
+            self._close_up()
+        self._ask_who_needs_all()
+
+    def _state(self) -> tuple[list[Tensor], list[Tensor]]:
+        return self._hidden, self._cell
+
+    def _close_up(self) -> None:
+        if self._known is not None and self._places is not None:
+            self._known, self._places = self._known.select(self._places), None
+
+    def _ask_who_needs_all(self) -> None:
+        if self._known is None or (choice := self._known.choice) is None:
+            return
+        if self._places is not None:  # who left needs nothing
+            live = torch.zeros_like(choice.whole).index_fill_(0, self._places, True)
+            choice = choice._replace(whole=choice.whole & live)
+        self._known, self._any_whole = self._known._replace(choice=choice), bool(choice.whole.any())
+
+    def _spread(self, parts: Tensor) -> Tensor:
+        """Lays what there is of each live sentence, [B, ...], out to where the sentences lie."""
+        if self._places is None or self._known is None:
+            return parts
+        spread = parts.new_zeros(len(self._known.memory.padding), *parts.shape[1:])
+        return spread.index_copy_(0, self._places, parts)
+
+    def _gathered(self, parts: Tensor) -> Tensor:
+        """Takes of each place what is of a live sentence."""
+        return parts if self._places is None else parts.index_select(0, self._places)
+
+    def _read(self, token_ids: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
+        """Takes every row's previous token in: readout [N, E] and attention_weights [N, S]."""
+        engine = self._engine
+        gates = engine.first(self._hidden[0]) + engine.first_gates.index_select(0, token_ids)
+        outputs, cell = lstm_cell(gates, self._cell[0])  # [N, H]
+        # The K rows of a sentence ask its memory together, as K queries: nothing is copied K times.
+        queries = self._spread(engine.query(outputs).view(-1, self._beam_size, memory.keys.shape[-1]))
+        context, weights = (self._gathered(part).flatten(0, 1) for part in engine.attend(queries, memory))
+        *to_gates, to_readout = context.split(engine.context_widths, dim=1)
+        hiddens, cells = [outputs], [cell]
+        for depth, (product, from_context) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
+            gates = product(outputs, self._hidden[depth]).add_(from_context)
+            above, cell = lstm_cell(gates, self._cell[depth])
+            hiddens.append(above)
+            cells.append(cell)
+            outputs = outputs + above
+        self._hidden, self._cell = hiddens, cells
+        return torch.tanh(engine.readout(outputs).add_(to_readout)), weights
 
 
 class _LstmParameters(NamedTuple):
@@ -271,6 +369,8 @@ def _join(first: SentenceMemory, second: SentenceMemory) -> SentenceMemory:
 
 def _lengthened(part: Tensor, length: int) -> Tensor:
     """Pads one part of a memory, [B, S] or [B, S, any], to a length; padding is True or 0."""
+    if length == part.shape[1]:
+        return part
     room = (0, 0) * (part.dim() - 2) + (0, length - part.shape[1])
     return nn.functional.pad(part, room, value=part.dtype == torch.bool)
 

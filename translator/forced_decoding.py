@@ -47,10 +47,10 @@ def _score(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], alpha: floa
     session.admit(sources, beam_size=1)
     attention, log_probs = list[Tensor](), torch.empty(wanted.shape, device=engine.device)
     for step in range(wanted.shape[1]):
-        said = session.step(token_ids)
+        all_log_probs, attention_weights = session.step_in_full(token_ids)
         token_ids = wanted[:, step]
-        log_probs[:, step] = said.log_probs.gather(1, token_ids[:, None])[:, 0]
-        attention.append(said.attention_weights)
+        log_probs[:, step] = all_log_probs.gather(1, token_ids[:, None])[:, 0]
+        attention.append(attention_weights)
     weights = torch.stack(attention, dim=1)  # [B, T, S]
     hypotheses = []
     for row, (source, target) in enumerate(pairs):

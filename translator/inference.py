@@ -35,7 +35,9 @@ class Translator:
         'Guten Morgen!'
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, compute_type: WantedComputeType = "float32") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, compute_type: WantedComputeType = "float32", use_shortlist: bool = True
+    ) -> None:
         """Makes the decoding engine of `checkpoint`; `Translator.load` is the usual way in."""
         self.manifest: Manifest = checkpoint.manifest
         self._tokenizer = checkpoint.tokenizer
@@ -43,6 +45,7 @@ class Translator:
             checkpoint.model,
             pad_id=checkpoint.tokenizer.pad_id,
             compute_type=choose_compute_type(compute_type, checkpoint.model.output_bias.device),
+            shortlist=checkpoint.shortlist if use_shortlist else None,
         )
 
     @classmethod
@@ -53,6 +56,7 @@ class Translator:
         device: str = "cpu",
         threads: int | None = None,
         compute_type: WantedComputeType = "auto",
+        use_shortlist: bool = True,
     ) -> "Translator":
         """Loads a checkpoint.
 
@@ -61,6 +65,8 @@ class Translator:
             device: Where to compute, as PyTorch names it.
             threads: CPU threads for all of PyTorch in this process; None leaves them as they are.
             compute_type: Arithmetic of decoding; "auto" takes the quickest that the processor has.
+            use_shortlist: Whether sentences choose from the pieces that the checkpoint's shortlist leaves them, if it
+                has one; else from the whole vocabulary.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it cannot be trusted.
@@ -73,7 +79,7 @@ class Translator:
             model = checkpoint.model.to(device)
         except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines
             raise ConfigError(f"device {device!r} is not to be had here ({str(error).splitlines()[0]}).") from None
-        translator = cls(checkpoint._replace(model=model), compute_type=compute_type)
+        translator = cls(checkpoint._replace(model=model), compute_type=compute_type, use_shortlist=use_shortlist)
         del checkpoint, model  # the engine keeps of them what it needs
         return_freed_memory()
         return translator

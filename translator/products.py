@@ -13,7 +13,7 @@ product never depends on what else is in the batch; a scale measured on the batc
 Source: Wu et al. 2016, section 6 (an LSTM translator in 8 bits, its values clipped); Jacob et al. 2018, section 2.1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -23,8 +23,8 @@ from translator.errors import ConfigError
 
 ComputeType = Literal["int8", "bfloat16", "float32"]
 WantedComputeType = Literal["auto", "int8", "bfloat16", "float32"]
-Product = Callable[[Tensor], Tensor]
-"""Rows [N, in] float32 to [N, out] float32."""
+Product = Callable[..., Tensor]
+"""Rows [N, in] float32 to [N, out] float32; the rows may come in parts, [N, any] each, that belong side by side."""
 
 LEVELS = 127
 ZERO_POINT = 128
@@ -55,7 +55,12 @@ def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> Comp
         return wanted
     if native_int8:
         return "int8"
-    return "bfloat16" if device.type == "cpu" and _processor_has("_is_avx512_bf16_supported") else "float32"
+    return "bfloat16" if has_bfloat16(device) else "float32"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a processor multiplies bfloat16 natively."""
+    return device.type == "cpu" and _processor_has("_is_avx512_bf16_supported")
 
 
 def _processor_has(question: str) -> bool:
@@ -83,15 +88,19 @@ def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_t
 def _float32(weight: Tensor, bias: Tensor | None) -> Product:
     turned = weight.t().contiguous()
     if bias is None:
-        return lambda rows: rows @ turned
-    return lambda rows: torch.addmm(bias, rows, turned)
+        return lambda *parts: _beside(parts) @ turned
+    return lambda *parts: torch.addmm(bias, _beside(parts), turned)
+
+
+def _beside(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
 def _bfloat16(weight: Tensor, bias: Tensor | None) -> Product:
     rounded, start = weight.bfloat16(), torch.zeros(()) if bias is None else bias
 
-    def product(rows: Tensor) -> Tensor:
-        return torch.nn.functional.linear(rows.bfloat16(), rounded).float() + start
+    def product(*parts: Tensor) -> Tensor:
+        return torch.nn.functional.linear(_beside(parts).bfloat16(), rounded).float() + start
 
     return product
 
@@ -101,12 +110,15 @@ def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
     levels = (weight / scale[:, None]).round().to(torch.int8)
     packed = torch.ops.onednn.qlinear_prepack(levels, None)
     no_shift = torch.zeros(len(weight), dtype=torch.int32)
-    width = weight.shape[1]
+    width, middle = weight.shape[1], torch.tensor(ZERO_POINT + 0.5)  # cut off to whole numbers: rounded
 
-    def product(rows: Tensor) -> Tensor:
-        count = len(rows)
+    def product(*parts: Tensor) -> Tensor:
+        count, start = len(parts[0]), 0
         quantised = torch.empty(_rounded_up(count), width, dtype=torch.uint8)  # what lies behind the rows is dropped
-        quantised[:count] = rows.mul(LEVELS / bound).add_(ZERO_POINT + 0.5)  # cut off to whole numbers: rounded
+        for part in parts:
+            end = start + part.shape[1]
+            quantised[:count, start:end] = torch.add(middle, part, alpha=LEVELS / bound)
+            start = end
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
             quantised, bound / LEVELS, ZERO_POINT, packed, scale, no_shift, bias, 1.0, 0, torch.float32, "none", [], ""
         )

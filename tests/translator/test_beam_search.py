@@ -332,7 +332,7 @@ def test_eos_cannot_be_forbidden() -> None:
 
 class _Narrow(ToyStepper):
     def step(self, token_ids: Tensor) -> StepOutput:
-        log_probs, attention_weights = super().step(token_ids)
+        log_probs, attention_weights, _ = super().step(token_ids)
         return StepOutput(log_probs, attention_weights[:, :1])
 
 

@@ -119,9 +119,9 @@ def test_no_row_is_larger_than_its_product_was_told(
     def checked(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
         product = make_product(weight, bias, bound=bound, compute_type=compute_type)
 
-        def check(rows: Tensor) -> Tensor:
-            assert rows.abs().max() <= bound
-            return product(rows)
+        def check(*parts: Tensor) -> Tensor:
+            assert max(part.abs().max() for part in parts) <= bound
+            return product(*parts)
 
         return check
 
@@ -129,6 +129,7 @@ def test_no_row_is_larger_than_its_product_was_told(
     model = make_model(seed, weight=weight, **layers, lexical_shortcut=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("translator.engine.make_product", checked)
+        patch.setattr("translator.output.make_product", checked)
         session = DecodingEngine(model, pad_id=PAD).session()
     session.admit(sources, 2)
     follow(session, [[BOS, *range(4, 14)]] * (2 * len(sources)))
@@ -149,7 +150,7 @@ def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
         [(short, [BOS, 6]), (short, [5, 7]), (long, [BOS]), (long, [8]), (joined, [BOS]), (joined, [9])],
         [(short, [BOS, 6, 10]), (short, [5, 7, 11]), (joined, [BOS, 12]), (joined, [9, 13])],
     ]
-    for (log_probs, attention), rows in zip(said, histories, strict=True):
+    for (log_probs, attention, _), rows in zip(said, histories, strict=True):
         for n, (source, target) in enumerate(rows):
             expected, expected_attention = teacher_forced(source, target)
             torch.testing.assert_close(log_probs[n], expected[-1], atol=1e-5, rtol=0)
@@ -162,7 +163,7 @@ def test_reordered_rows_continue_from_where_they_were_sent() -> None:
     session.admit(SOURCES[:2], 3)
     session.step(torch.tensor([4, 5, 6, 7, 8, 9]))
     session.reorder(torch.tensor([2, 2, 0, 4, 3, 4]))
-    log_probs, _ = session.step(torch.tensor([10, 11, 12, 13, 14, 15]))
+    log_probs = session.step(torch.tensor([10, 11, 12, 13, 14, 15])).log_probs
     histories = [[6, 10], [6, 11], [4, 12], [8, 13], [7, 14], [8, 15]]
     for n, target in enumerate(histories):
         expected, _ = teacher_forced(SOURCES[n // 3], target)
@@ -172,7 +173,7 @@ def test_reordered_rows_continue_from_where_they_were_sent() -> None:
 def test_log_probabilities_are_normalised() -> None:
     session = ENGINE.session()
     session.admit(SOURCES, 2)
-    log_probs, attention = session.step(torch.full((6,), BOS))
+    log_probs, attention, _ = session.step(torch.full((6,), BOS))
     assert (log_probs.dtype, attention.dtype) == (torch.float32, torch.float32)
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(6))
     torch.testing.assert_close(attention.sum(dim=-1), torch.ones(6))
@@ -215,7 +216,7 @@ def test_an_engine_evaluates_and_teaches_nothing() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
     session = engine.session()
     session.admit(SOURCES, 1)
-    assert not any(tensor.requires_grad for tensor in session.step(torch.full((3,), BOS)))
+    assert not any(tensor.requires_grad for tensor in session.step(torch.full((3,), BOS))[:2])
 
 
 def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> None:
