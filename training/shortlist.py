@@ -35,9 +35,9 @@ MOST_BESIDE = 24  # pieces beside one source piece
 SHARE_BESIDE = 0.99  # of a source piece's attention that they must have had
 LEAST_SEEN = 5  # times a source piece was read, or it is unknown
 LEAST_ATTENTION = 0.1  # of a target piece, or it does not count
-MOST_PAIRS = 150_000  # read of each direction
+MOST_PAIRS = 40_000  # read of each direction
 HELD_BACK = 0.01  # of them, to judge by
-BATCH_TOKENS = 6000
+BATCH_TOKENS = 16_000
 LARGEST_VOCABULARY = 2**16
 
 

@@ -19,8 +19,9 @@ from translator.scoring import log_coverage
 
 DEAD = float("-inf")
 """Log-probability of a row that no hypothesis lives in; score of a place that none has taken."""
-BLOCK = 64
-"""Columns looked at together when the best of a long row are sought; 8000 is a multiple of it."""
+BLOCK, MANY_COLUMNS = 64, 2048
+"""Columns looked at together when the best of so long rows are sought. Which way is taken must not depend on the
+number of rows, or a tie could be broken by who else is there."""
 
 
 class Place(NamedTuple):
@@ -89,13 +90,42 @@ class Beams:
         beam_size = self.log_probs.shape[1]
         if columns is not None:
             return self._chosen_candidates(log_probs, columns)
+        if log_probs.device.type == "cpu" and log_probs.shape[1] >= MANY_COLUMNS:
+            return self._candidates_by_blocks(log_probs, forbidden_ids)
         width = min(log_probs.shape[1], beam_size + 1 + len(forbidden_ids))
-        best, token_ids = best_columns(log_probs, width)  # [N, W]
+        best, token_ids = log_probs.topk(width)  # [N, W]
         impossible = torch.isin(token_ids, forbidden_ids) | best.isnan()
         best = best.masked_fill(impossible, DEAD).view(-1, beam_size, width)
         sums, places = (self.log_probs.unsqueeze(2) + best).flatten(1).topk(2 * beam_size)  # of K * W
         token_ids = token_ids.view(-1, beam_size * width).gather(1, places)
         return Candidates(sums, best.flatten(1).gather(1, places), token_ids, places // width)
+
+    def _candidates_by_blocks(self, log_probs: Tensor, forbidden_ids: Tensor) -> Candidates:
+        """Likewise in a quarter of the time: the best are in the blocks of a sentence's rows whose best are best.
+
+        A block that holds something forbidden may be among them for nothing, so that many more are looked at. Of rows
+        with NaN in them blocks are left out as a whole.
+        """
+        (rows, vocab_size), beam_size = log_probs.shape, self.log_probs.shape[1]
+        whole = vocab_size - vocab_size % BLOCK
+        maxima = log_probs[:, :whole].unflatten(1, (-1, BLOCK)).amax(dim=2)
+        if whole < vocab_size:
+            maxima = torch.cat([maxima, log_probs[:, whole:].amax(dim=1, keepdim=True)], dim=1)
+        blocks = maxima.shape[1]
+        maxima = maxima.nan_to_num(DEAD, neginf=DEAD).view(-1, beam_size, blocks) + self.log_probs.unsqueeze(2)
+        for_nothing = beam_size * len((forbidden_ids // BLOCK).unique())
+        chosen = maxima.flatten(1).topk(min(2 * beam_size + for_nothing, beam_size * blocks), sorted=False).indices
+        parents = (chosen // blocks).unsqueeze(2).expand(-1, -1, BLOCK)  # [B, any, BLOCK]
+        token_ids = (chosen % blocks * BLOCK).unsqueeze(2) + counting(BLOCK, log_probs.device)
+        places = (parents * vocab_size + token_ids.clamp(max=vocab_size - 1)).flatten(1)
+        best = log_probs.view(rows // beam_size, -1).gather(1, places)
+        parents, token_ids = parents.flatten(1), token_ids.flatten(1)
+        struck_out = torch.zeros(vocab_size + BLOCK, dtype=torch.bool).index_fill_(0, forbidden_ids, True)
+        struck_out[vocab_size:] = True
+        impossible = struck_out.index_select(0, token_ids.flatten()).view(token_ids.shape)
+        best = best.masked_fill(impossible | best.isnan(), DEAD)
+        sums, order = (self.log_probs.gather(1, parents) + best).topk(2 * beam_size)
+        return Candidates(sums, *(part.gather(1, order) for part in (best, token_ids, parents)))
 
     def _chosen_candidates(self, log_probs: Tensor, columns: Tensor) -> Candidates:
         """Likewise of columns that somebody chose, none of them forbidden: so few that no row is cut first."""
@@ -187,22 +217,6 @@ def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: 
 def counting(count: int, device: torch.device) -> Tensor:
     """Returns 0 to count - 1, [count]; many share it, so nobody may write to it."""
     return torch.arange(count, device=device)
-
-
-def best_columns(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """`values.topk(count)`, in half the time on a processor: the best are in the blocks whose best are the best.
-
-    Which way is taken must not depend on the number of rows, or a tie could be broken by who else is there.
-    """
-    rows, columns = values.shape
-    if values.device.type != "cpu" or columns % BLOCK or columns < 4 * count * BLOCK:
-        best, places = values.topk(count)
-        return best, places
-    blocks = values.reshape(rows, -1, BLOCK)
-    chosen = blocks.amax(dim=2).topk(count, sorted=False).indices  # [rows, count]
-    rest = blocks[counting(rows, values.device).unsqueeze(1), chosen].flatten(1)  # [rows, count * BLOCK]
-    best, places = rest.topk(count)
-    return best, chosen.gather(1, places // BLOCK) * BLOCK + places % BLOCK
 
 
 def _fitted(coverage: Tensor, width: int) -> Tensor:

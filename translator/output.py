@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from translator.beams import best_columns
 from translator.products import ComputeType, make_product
 from translator.shortlist import Shortlist
 
@@ -114,7 +113,7 @@ class OutputLayer:
             everything = self.log_probs(readout.index_select(0, those).flatten(0, 1))  # [any * K, V]
             everything[:, self._forbidden_ids] = -torch.inf
             count = min(everything.shape[1], self._asked(beam_size))
-            best, places = (part.view(-1, beam_size, count) for part in best_columns(everything, count))
+            best, places = (part.view(-1, beam_size, count) for part in everything.topk(count))
             log_probs[those] = -torch.inf
             log_probs[those, :, :count], token_ids[those, :, :count] = best, places
         return log_probs, token_ids

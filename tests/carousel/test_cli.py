@@ -24,6 +24,7 @@ COMMANDS = [
     "serve",
     "models",
     "link",
+    "shortlist",
     "prepare",
     "train",
     "evaluate",

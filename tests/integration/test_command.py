@@ -16,6 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from carousel.cli import app
+from tests.training.small_run import write_run
 from training.tokenizer import learn_tokenizer
 from translator.checkpoint import Checkpoint, Manifest, Score, read_manifest, save_checkpoint
 from translator.config import ModelConfig
@@ -302,6 +303,26 @@ def test_what_cannot_be_calibrated_on(model: Path, test_set: tuple[Path, Path], 
     code, _, complaint = carousel("export", model, tmp_path / "out", "--calibration", tmp_path / "odd")
     assert code == 2
     assert "odd is no calibration: wanted what carousel calibrate --json prints" in complaint
+
+
+def test_a_model_is_given_a_shortlist_that_goes_with_it(model: Path, tmp_path: Path) -> None:
+    config, listed, small = write_run(tmp_path), tmp_path / "listed", tmp_path / "small"
+    code, line, _ = carousel("shortlist", model, listed, "--config", config)
+    assert code == 0
+    assert re.fullmatch(r"\d+ pieces a sentence, in which [\d.]+% of .* choose from all\. In .*listed\n", line)
+    assert carousel("export", listed, small)[0] == 0
+    assert (small / "shortlist.safetensors").read_bytes() == (listed / "shortlist.safetensors").read_bytes()
+    assert translate(small, "--text", "the cat runs")[0] == 0
+    (small / "shortlist.safetensors").unlink()
+    code, _, complaint = translate(small, "--text", "the cat runs")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "holds no shortlist.safetensors; copy the checkpoint again" in complaint
+
+
+def test_a_shortlist_does_not_replace_its_model(model: Path, tmp_path: Path) -> None:
+    code, _, complaint = carousel("shortlist", model, model, "--config", write_run(tmp_path))
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "is the checkpoint itself" in complaint
 
 
 def test_an_export_is_no_larger_than_what_it_came_from(model: Path, tmp_path: Path) -> None:

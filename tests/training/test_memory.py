@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from training.memory import keep_kernels
+
 # The library as it starts; by itself it moves these limits up as a program frees large blocks, at times far enough.
 GIVING = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 PROGRAM = """
@@ -36,3 +38,13 @@ def test_blocks_that_were_freed_are_used_again() -> None:
         found[how] = int(faults)
     assert found["keep"] < 50  # of eight blocks of 28 MB, ten times over
     assert found["leave"] > 10 * found["keep"]
+
+
+def test_kernels_are_kept_unless_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")  # so that it is put back as it was
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    keep_kernels()
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) > 1024  # oneDNN's own
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    keep_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"

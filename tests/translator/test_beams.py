@@ -31,7 +31,9 @@ def likeliest(sums: Tensor, log_probs: Tensor, forbidden: list[int]) -> Tensor:
     return everything.flatten(1).sort(dim=1, descending=True).values[:, : sums.shape[1]]
 
 
-@pytest.mark.parametrize("columns", [5, 9, 1000, 40 * BLOCK], ids=["tiny", "small", "odd", "in blocks"])
+@pytest.mark.parametrize(
+    "columns", [5, 9, 1000, 40 * BLOCK, 40 * BLOCK + 7], ids=["tiny", "small", "odd", "blocks", "a rest"]
+)
 @given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), forbidden=st.sets(st.integers(0, 2)))
 @settings(max_examples=20)
 def test_the_first_candidates_are_those_of_a_full_sort(

@@ -1,6 +1,7 @@
 """The shortlist: what a sentence may be translated with, and what comes of it in the engine and in a search."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tests.translator.conftest import COMPUTE_TYPES, make_model
 from translator.beam_search import BeamSearch
+from translator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, verify_checkpoint
 from translator.config import DecodingOptions
 from translator.engine import DecodingEngine, DecodingSession
 from translator.errors import CheckpointError
@@ -74,6 +76,20 @@ def test_a_shortlist_of_another_vocabulary_is_refused(vocab_size: int) -> None:
 def test_what_is_no_shortlist_is_refused(content: bytes) -> None:
     with pytest.raises(CheckpointError, match="copy the checkpoint again"):
         Shortlist.from_bytes(content, vocab_size=VOCAB)
+
+
+def test_a_checkpoint_keeps_its_shortlist_and_sees_that_it_is_whole(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    starts = np.arange(checkpoint.tokenizer.vocab_size + 1)
+    listed = Shortlist({6: LanguageShortlist(np.array([EOS]), starts, starts[:-1])}, forbidden_ids=FORBIDDEN)
+    save_checkpoint(tmp_path / "listed", checkpoint._replace(shortlist=listed), card="")
+    loaded = load_checkpoint(tmp_path / "listed").shortlist
+    assert loaded is not None
+    assert loaded.to_bytes() == listed.to_bytes()
+    file = tmp_path / "listed" / "shortlist.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    for reader in (load_checkpoint, verify_checkpoint):
+        with pytest.raises(CheckpointError, match=r"shortlist\.safetensors is not the file the manifest describes"):
+            reader(tmp_path / "listed")
 
 
 def in_full(session: DecodingSession, token_ids: Tensor, source: Sequence[int]) -> Tensor:
