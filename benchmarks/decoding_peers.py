@@ -5,9 +5,9 @@
 Also --train-seconds 400, --rounds 2, --systems onmt-rnn ct2-int8.
 
 OURS is a checkpoint trained on Multi30k; give it a shortlist (`carousel shortlist`) to see what that brings. FOLDER
-holds the peer scripts, PEERS_PYTHON is the interpreter that has the peers installed. The peers are trained first, two
-side by side with one thread each, for `--train-seconds` and into `--work`, unless they lie there already: too short to
-translate well, long enough to stop where a sentence ends. So compare target tokens a second, not sentences.
+holds the peer scripts, PEERS_PYTHON is the interpreter that has the peers installed. The peers are trained first, one
+after the other, for `--train-seconds` and into `--work`, unless their folder is there already: too short to translate
+well, long enough to stop where a sentence ends. So compare target tokens a second, not sentences.
 
 Beam 5 and greedy in batches of 64, then one sentence after another with beam 5. Two threads; CTranslate2 as two workers
 of one thread each in batches, and as one thread for single sentences, which is where it is quickest. Ours counts

@@ -48,6 +48,7 @@ class CountingEngine(DecodingEngine):
     """Counts the rows it steps, the pieces it scores for them, and the source tokens it reads."""
 
     rows = columns = tokens = 0
+    vocab_size = 0
 
     def session(self) -> DecodingSession:
         """Starts a search that is counted."""
@@ -57,17 +58,31 @@ class CountingEngine(DecodingEngine):
 class _CountingSession(DecodingSession):
     def __init__(self, engine: CountingEngine) -> None:
         super().__init__(engine)
-        self._counts = engine
+        self._counts, self._columns = engine, 0
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         self._counts.tokens += sum(map(len, sources))
         super().admit(sources, beam_size)
+        self._count_columns()
 
     def step(self, token_ids: Tensor) -> StepOutput:
         self._counts.rows += len(token_ids)
-        output = super().step(token_ids)
-        self._counts.columns += int((output.log_probs > -torch.inf).sum())
-        return output
+        self._counts.columns += self._columns
+        return super().step(token_ids)
+
+    def keep(self, sentences: Tensor) -> None:
+        super().keep(sentences)
+        self._count_columns()
+
+    def _count_columns(self) -> None:
+        """Counts the pieces that a step scores, of all rows together."""
+        choice = self._known and self._known.choice
+        if choice is None:
+            self._columns = len(self._hidden[0]) * self._counts.vocab_size if self._hidden else 0
+            return
+        listed = (choice.bias > -torch.inf).sum(dim=1)
+        columns = self._gathered(torch.where(choice.whole, self._counts.vocab_size, listed))
+        self._columns = self._beam_size * int(columns.sum())
 
 
 class Measured(NamedTuple):
@@ -98,6 +113,8 @@ def main() -> None:
         )
         for each in types
     }
+    for engine in engines.values():
+        engine.vocab_size = checkpoint.manifest.model.vocab_size
     rates: dict[ComputeType, list[float]] = {each: [] for each in types}
     found: dict[tuple[ComputeType, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
     for _ in range(options.rounds):

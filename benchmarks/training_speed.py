@@ -11,6 +11,7 @@ a second decoder layer instead of input feeding, so it computes more a token, no
 
 import argparse
 import gzip
+import os
 import re
 import shutil
 import statistics
@@ -30,7 +31,7 @@ from training.config import (
 )
 from training.distributed import workers
 from training.experiment import trainer_for
-from training.memory import keep_freed_memory, keep_kernels
+from training.memory import KERNELS, keep_freed_memory, keep_kernels
 
 RATE = re.compile(r"Tokens per Sec:\s+([\d,]+)|/(\d+) tok/s")
 BATCH_TOKENS = 1600
@@ -122,7 +123,8 @@ def _peer(options: argparse.Namespace, work: Path, script: str, *flags: str) -> 
     out = work / f"{script}-{time.monotonic_ns()}"
     command = [options.python, options.peers / script, "train", "--arch", "rnn", "--data", work / "data", "--out", out]
     limits = ["--threads", options.threads, "--seconds", options.seconds, "--valid", 100_000, *flags]
-    done = subprocess.run([str(part) for part in (*command, *limits)], capture_output=True, text=True)
+    as_they_come = {name: value for name, value in os.environ.items() if name != KERNELS}
+    done = subprocess.run([str(part) for part in (*command, *limits)], capture_output=True, text=True, env=as_they_come)
     found = [float((first or second).replace(",", "")) for first, second in RATE.findall(done.stdout + done.stderr)]
     steady = found[len(found) // 3 :]
     if not steady:

@@ -93,7 +93,7 @@ def export(
 def check_destination(path: Path, source: Path) -> None:
     """Refuse to replace what is no checkpoint, or the source: the destination is replaced as a whole."""
     if path.resolve() == source.resolve():
-        raise InputError(f"{path} is the checkpoint itself, which a smaller one would replace: name another folder.")
+        raise InputError(f"{path} is the checkpoint itself, which the new one would replace: name another folder.")
     if source.resolve() in path.resolve().parents:
         raise InputError(f"{path} lies inside the checkpoint it is made from: name another folder.")
     strangers = sorted({file.name for file in path.iterdir()} - CHECKPOINT_FILES) if path.is_dir() else []

@@ -7,8 +7,9 @@ The cross-entropy never holds the whole [tokens, V] table:
 
 The gradient is known as soon as the probabilities are, so each chunk of rows is scored, turned into its gradient and
 multiplied back while it is still in the cache; memory and traffic no longer grow with tokens times vocabulary. Over a
-chunk go one softmax and three products and nothing else: the bias and its gradient are one more column of the products,
-and what epsilon / V adds to the gradients is subtracted from their sums.
+chunk go one softmax and three products and nothing else: the bias and its gradient are one more column of the
+products, and what epsilon / V adds to the gradients is subtracted from their sums. With products in bfloat16 the
+probabilities are rounded to 8 bits too, before the one-hot is subtracted.
 
 Source: Szegedy et al. 2016, section 7 (label smoothing); Chen et al. 2016, "Guided Alignment Training for Topic-Aware
 Neural Machine Translation", section 2.3.
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 CHUNK_ROWS = 256
 CHUNK_ROWS_CUDA = 8192
 COLUMNS = 32  # what the units for matrices of bfloat16 take at once
-SMALLEST_PROBABILITY = 1e-38
+SMALLEST_PROBABILITY = torch.finfo(torch.float32).tiny  # so that a miss costs 87 nats at most
 SMALLEST_SHARE = 1e-6  # of attention, so that a miss costs 13.8 nats at most
 
 

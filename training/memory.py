@@ -18,6 +18,8 @@ import os
 # freed; 32 MiB is the most that every release takes, and keeps the heap from being cut into pieces of all sizes.
 _WANTED = {"M_MMAP_THRESHOLD": (-3, 2**25), "M_TRIM_THRESHOLD": (-1, 2**29), "M_TOP_PAD": (-2, 2**24)}
 
+KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+
 
 def keep_freed_memory() -> bool:
     """Asks the C library not to give freed memory back, for the whole process.
@@ -34,4 +36,4 @@ def keep_freed_memory() -> bool:
 
 def keep_kernels() -> None:
     """Lets oneDNN keep as many kernels as an epoch has shapes, unless the environment says how many."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")  # read at its first product
+    os.environ.setdefault(KERNELS, "8192")  # read at its first product

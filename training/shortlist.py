@@ -9,6 +9,7 @@ Source: L'Hostis et al. 2016, "Vocabulary Selection Strategies for Neural Machin
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from training.examples import build_dataset
 from training.model_card import model_card
 from training.optimizer import choose_precision
 from translator.checkpoint import load_checkpoint, save_checkpoint
-from translator.errors import CorpusError
+from translator.errors import ConfigError, CorpusError
 from translator.model import TranslationModel
 from translator.shortlist import LanguageShortlist, Shortlist
 from translator.tokenizer import Tokenizer
@@ -35,7 +36,7 @@ MOST_BESIDE = 24  # pieces beside one source piece
 SHARE_BESIDE = 0.99  # of a source piece's attention that they must have had
 LEAST_SEEN = 5  # times a source piece was read, or it is unknown
 LEAST_ATTENTION = 0.1  # of a target piece, or it does not count
-MOST_PAIRS = 40_000  # read of each direction
+MOST_PAIRS = 40_000  # read of each direction of a corpus
 HELD_BACK = 0.01  # of them, to judge by
 BATCH_TOKENS = 16_000
 LARGEST_VOCABULARY = 2**16
@@ -56,24 +57,30 @@ class ShortlistReport(NamedTuple):
 
 
 def add_shortlist(source: Path, destination: Path, config_path: Path) -> ShortlistReport:
-    """Writes a checkpoint with a shortlist that is learned from the corpora of an experiment.
+    """Writes a checkpoint with a shortlist that is learned from the corpora of an experiment, on the processor.
+
+    Calibrations are dropped: they speak of shares of the whole vocabulary.
 
     Args:
         source: The checkpoint.
-        destination: Replaced as a whole once the new one is complete; may be `source`.
+        destination: Replaced as a whole once the new one is complete.
         config_path: Its corpora are read, and cleaned as it says.
 
     Raises:
         CheckpointError: `source` cannot be read or `destination` not be written.
-        ConfigError: The experiment cannot be used.
-        CorpusError: A corpus cannot be read, or holds nothing that the model was taught.
+        ConfigError: The experiment cannot be used, or has directions that the model was not taught.
+        CorpusError: A corpus cannot be read, or there is too little of it.
     """
     checkpoint = load_checkpoint(source)
     config = load_config(config_path)
+    if strange := sorted(set(config.directions) - set(checkpoint.manifest.directions)):
+        told = ", ".join(f"{one} to {other}" for one, other in strange)
+        raise ConfigError(f"{config_path} has text from {told}, which {checkpoint.manifest.name} was not taught.")
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
     dataset = build_dataset(texts, checkpoint.tokenizer, max_tokens=config.cleaning.max_tokens)
     shortlist, report = learn_shortlist(checkpoint.model, checkpoint.tokenizer, dataset)
-    save_checkpoint(destination, checkpoint._replace(shortlist=shortlist), card=model_card(checkpoint.manifest))
+    manifest = replace(checkpoint.manifest, calibrations=())
+    save_checkpoint(destination, checkpoint._replace(manifest=manifest, shortlist=shortlist), card=model_card(manifest))
     return report
 
 
@@ -135,8 +142,8 @@ class _Counts:
     def add(self, model: TranslationModel, dataset: Dataset, examples: Examples) -> None:
         """Reads a batch, all of one target language."""
         source, target_input, target = dataset.batch(examples)
-        fast = choose_precision("auto", model.output_bias.device) == "bfloat16"
-        with torch.autocast(model.output_bias.device.type, dtype=torch.bfloat16, enabled=fast):
+        fast = choose_precision("auto", torch.device("cpu")) == "bfloat16"
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
             weights = model(source, target_input).attention_weights  # [B, T, S]
         language, size = int(source.ids[0, 0]), self._vocab_size
         pieces = source.mask & (source.ids != Tokenizer.eos_id)

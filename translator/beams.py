@@ -20,8 +20,9 @@ from translator.scoring import log_coverage
 DEAD = float("-inf")
 """Log-probability of a row that no hypothesis lives in; score of a place that none has taken."""
 BLOCK, MANY_COLUMNS = 64, 2048
-"""Columns looked at together when the best of so long rows are sought. Which way is taken must not depend on the
-number of rows, or a tie could be broken by who else is there."""
+"""Columns looked at together when the best of so long rows are sought. Which way is taken does not depend on the
+number of rows, or a tie could be broken by who else is there. (With a shortlist it could: how many columns there are
+does depend on that. But there no two pieces have the same bias.)"""
 
 
 class Place(NamedTuple):

@@ -37,10 +37,6 @@ class DecoderState(NamedTuple):
         """Returns (hidden, cell) of one layer, each [1, B, H], as the fused kernel takes them."""
         return self.hidden[index : index + 1].contiguous(), self.cell[index : index + 1].contiguous()
 
-    def select(self, rows: Tensor) -> "DecoderState":
-        """Returns the state whose row i is this one's row `rows[i]`."""
-        return DecoderState(self.hidden.index_select(1, rows), self.cell.index_select(1, rows))
-
 
 class DecoderOutput(NamedTuple):
     """What the decoder says of every step.

@@ -18,7 +18,6 @@ What is left is one product for each layer, one for the query, one for the reado
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,30 +26,14 @@ from translator.batch import PaddedIds, pad
 from translator.beam_search import StepOutput
 from translator.decoder import DecoderState
 from translator.encoder import Encoder
+from translator.lstm_cell import lstm_cell, parameters_of
 from translator.model import TranslationModel
-from translator.output import Choice, OutputLayer
+from translator.output import OutputLayer
 from translator.products import ComputeType, Product, has_bfloat16, make_product
+from translator.sentence_memory import KnownSentences, SentenceMemory, in_eights, lengthened
 from translator.shortlist import Shortlist
 
-LENGTH_STEP = 8
 LEAST_FULL = 0.75  # of the memory; when fewer of its sentences are live, it is cut down to them
-
-
-class SentenceMemory(NamedTuple):
-    """What the steps need of sources, computed once a sentence.
-
-    Args:
-        keys: [B, S, D].
-        projected_values: [B, S, heads * M]: for each head, what a source position adds per unit of attention to the
-            gates of the later layers and to the readout, one behind the other.
-        padding: [B, S] bool, True where there is no token.
-
-    S is a multiple of 8: oneDNN makes a kernel for each length and keeps so many.
-    """
-
-    keys: Tensor
-    projected_values: Tensor
-    padding: Tensor
 
 
 class DecodingEngine:
@@ -61,7 +44,8 @@ class DecodingEngine:
             afterwards.
         pad_id: What fills up shorter sources.
         compute_type: How products with packed weights are computed. Unless it is float32 the encoder's LSTM runs in
-            bfloat16, as it did in training, where the processor has that. Logits are float32 when this is bfloat16.
+            bfloat16, as it did in training, where the processor has that. Logits of the whole vocabulary are never
+            rounded to bfloat16, those of a shortlist are, unless this is float32.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
     """
 
@@ -84,7 +68,7 @@ class DecodingEngine:
         self.device = model.output_bias.device
         decoder, attention = model.decoder, model.decoder.attention
         self.heads = attention.heads
-        first, *later = (_parameters(layer) for layer in decoder.layers)
+        first, *later = (parameters_of(layer) for layer in decoder.layers)
         width = len(first.recurrent[0])  # H
         # What is looked up or summed is rounded to bfloat16 where products are rounded anyway: half of the memory.
         self._kept_as = torch.float32 if compute_type == "float32" else torch.bfloat16
@@ -129,7 +113,7 @@ class DecodingEngine:
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
-        memory = SentenceMemory(*(_lengthened(part, _in_eights(length)) for part in (keys, projected, ~source.mask)))
+        memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in (keys, projected, ~source.mask)))
         return memory, self.bridge.initial_state(encoded.summary.float())
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
@@ -167,29 +151,6 @@ class DecodingEngine:
         return [self._product(part, None, bound=len(encoder.forwards)) for part in weight.chunk(self.heads, dim=1)]
 
 
-class _Known(NamedTuple):
-    """All that is known of sentences before a step: what attention needs, and what they choose from.
-
-    Sentences that left stay in it until enough have: to copy the others closer together costs more than their part of
-    a step, as long as they are few.
-    """
-
-    memory: SentenceMemory
-    choice: Choice | None
-
-    def join(self, other: "_Known") -> "_Known":
-        """Puts sentences below one another."""
-        choice = self.choice and other.choice and self.choice.join(other.choice)
-        return _Known(_join(self.memory, other.memory), choice)
-
-    def select(self, places: Tensor) -> "_Known":
-        """Returns what is known of the sentences at these places, without padding that none of them needs."""
-        parts = [part.index_select(0, places) for part in self.memory]
-        longest = _in_eights(int((~parts[-1]).sum(dim=1).max()))
-        memory = SentenceMemory(*(part[:, :longest].contiguous() for part in parts))
-        return _Known(memory, self.choice and self.choice.select(places))
-
-
 class DecodingSession:
     """The rows of one search; sentence b owns rows b * K to b * K + K - 1."""
 
@@ -197,7 +158,7 @@ class DecodingSession:
         """Begins with no rows."""
         self._engine = engine
         self._beam_size = 1
-        self._known: _Known | None = None
+        self._known: KnownSentences | None = None
         self._places: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left
         self._any_whole = False
         self._hidden: list[Tensor] = []  # of each layer [N, H]
@@ -208,7 +169,7 @@ class DecodingSession:
         """Encodes `sources` and appends `beam_size` rows for each."""
         self._beam_size = beam_size
         memory, state = self._engine.encode(pad(sources, self._engine.pad_id).to(self._engine.device))
-        known = _Known(memory, self._engine.output.choose(sources, beam_size))
+        known = KnownSentences(memory, self._engine.output.choose(sources, beam_size))
         rows = torch.arange(len(sources), device=self._engine.device).repeat_interleave(beam_size)
         hidden, cell = (list(part.index_select(1, rows)) for part in state)
         if self._known is not None:
@@ -257,7 +218,9 @@ class DecodingSession:
 
     def reorder(self, rows: Tensor) -> None:
         """Lets row i continue from old row `rows[i]`, which must be of the same sentence."""
-        self._hidden, self._cell = ([part.index_select(0, rows) for part in all_of] for all_of in self._state())
+        self._hidden, self._cell = (
+            [part.index_select(0, rows) for part in all_of] for all_of in (self._hidden, self._cell)
+        )
 
     def keep(self, sentences: Tensor) -> None:
         """Keeps the sentences at these positions; the rows of the others leave, and in time what was known of them."""
@@ -273,9 +236,6 @@ class DecodingSession:
         if len(self._places) < LEAST_FULL * len(self._known.memory.padding):
             self._close_up()
         self._ask_who_needs_all()
-
-    def _state(self) -> tuple[list[Tensor], list[Tensor]]:
-        return self._hidden, self._cell
 
     def _close_up(self) -> None:
         if self._known is not None and self._places is not None:
@@ -318,62 +278,3 @@ class DecodingSession:
             outputs = outputs + above
         self._hidden, self._cell = hiddens, cells
         return torch.tanh(engine.readout(outputs).add_(to_readout)), weights
-
-
-class _LstmParameters(NamedTuple):
-    """One layer's weights as PyTorch keeps them, its two bias vectors summed."""
-
-    inputs: Tensor  # [4H, input]
-    recurrent: Tensor  # [4H, H]
-    bias: Tensor  # [4H]
-
-
-def _parameters(layer: nn.Module) -> _LstmParameters:
-    """Reads a layer's weights, its gates put in the order input, forget, output, cell."""
-    weights = dict(layer.named_parameters())
-    inputs, recurrent, bias, more = (
-        _three_gates_first(weights[name]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    )
-    return _LstmParameters(inputs, recurrent, bias + more)
-
-
-def _three_gates_first(weight: Tensor) -> Tensor:
-    """PyTorch's order is input, forget, cell, output; with the sigmoids side by side one call does for all three."""
-    enter, forget, candidate, leave = weight.chunk(4)
-    return torch.cat([enter, forget, leave, candidate])
-
-
-def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of one layer.
-
-    Args:
-        gates: [N, 4H], in the order input, forget, output, cell, before their functions; written over.
-        cell: [N, H].
-
-    Returns:
-        The next hidden and cell, each [N, H].
-    """
-    width = cell.shape[1]
-    enter, forget, leave = gates[:, : 3 * width].sigmoid_().chunk(3, dim=1)
-    cell = torch.addcmul(forget * cell, enter, gates[:, 3 * width :].tanh_())
-    return leave * cell.tanh(), cell
-
-
-def _join(first: SentenceMemory, second: SentenceMemory) -> SentenceMemory:
-    """Puts sentences below one another, the shorter memory padded."""
-    longest = max(first.keys.shape[1], second.keys.shape[1])
-    return SentenceMemory(
-        *(torch.cat([_lengthened(part, longest) for part in both]) for both in zip(first, second, strict=True))
-    )
-
-
-def _lengthened(part: Tensor, length: int) -> Tensor:
-    """Pads one part of a memory, [B, S] or [B, S, any], to a length; padding is True or 0."""
-    if length == part.shape[1]:
-        return part
-    room = (0, 0) * (part.dim() - 2) + (0, length - part.shape[1])
-    return nn.functional.pad(part, room, value=part.dtype == torch.bool)
-
-
-def _in_eights(length: int) -> int:
-    return -(-length // LENGTH_STEP) * LENGTH_STEP

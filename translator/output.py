@@ -24,29 +24,45 @@ class Choice(NamedTuple):
         bias: [B, C], -inf where a sentence has fewer pieces.
         token_ids: [B, C] int64, what the columns stand for.
         whole: [B] bool, who chooses from the whole vocabulary instead.
+        least: Columns there are at least, for those who do.
     """
 
     embeddings: Tensor
     bias: Tensor
     token_ids: Tensor
     whole: Tensor
+    least: int
 
     def select(self, sentences: Tensor) -> "Choice":
-        """Returns those of the sentences at these positions."""
-        return Choice(*(part.index_select(0, sentences) for part in self))
+        """Returns those of the sentences at these positions, without columns that none of them needs."""
+        used = (self.bias.index_select(0, sentences) > -torch.inf).sum(dim=1)
+        columns = _in_steps(max(self.least, int(used.max())))
+        return Choice(
+            self.embeddings[:, :columns].index_select(0, sentences),
+            self.bias[:, :columns].index_select(0, sentences),
+            self.token_ids[:, :columns].index_select(0, sentences),
+            self.whole.index_select(0, sentences),
+            self.least,
+        )
 
     def join(self, other: "Choice") -> "Choice":
         """Returns those of the sentences here, then those of the other."""
         columns = max(self.bias.shape[1], other.bias.shape[1])
-        both = zip(self._widened(columns), other._widened(columns), strict=True)
-        return Choice(*(torch.cat(parts) for parts in both))
+        first, second = self._widened(columns), other._widened(columns)
+        return Choice(
+            torch.cat([first.embeddings, second.embeddings]),
+            torch.cat([first.bias, second.bias]),
+            torch.cat([first.token_ids, second.token_ids]),
+            torch.cat([first.whole, second.whole]),
+            max(first.least, second.least),
+        )
 
     def _widened(self, columns: int) -> "Choice":
         pad, more = nn.functional.pad, columns - self.bias.shape[1]
         if not more:
             return self
         embeddings, bias = pad(self.embeddings, (0, 0, 0, more)), pad(self.bias, (0, more), value=-torch.inf)
-        return Choice(embeddings, bias, pad(self.token_ids, (0, more)), self.whole)
+        return Choice(embeddings, bias, pad(self.token_ids, (0, more)), self.whole, self.least)
 
 
 class OutputLayer:
@@ -55,8 +71,9 @@ class OutputLayer:
     Args:
         weight: [V, E] float32, the embedding table.
         bias: [V] float32.
-        compute_type: Of the product with the whole table. When it is bfloat16 this one runs in float32 all the same:
-            logits lie closer than 8 bits can tell.
+        compute_type: Of the product with the whole table. When it is bfloat16 this one runs in float32 all the same,
+            as logits lie closer than 8 bits can tell. Those of a shortlist are rounded to bfloat16 unless this is
+            float32: that reads half as much, and of so few pieces two are seldom as close.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
     """
 
@@ -80,7 +97,7 @@ class OutputLayer:
             return None
         chosen = [self._shortlist.pieces(source) for source in sources]
         counts = [len(pieces) for pieces in chosen if pieces is not None]
-        columns = -(-max([self._asked(beam_size), *counts]) // COLUMN_STEP) * COLUMN_STEP
+        columns = _in_steps(max([self._asked(beam_size), *counts]))
         token_ids, counted = torch.zeros(len(chosen), columns, dtype=torch.int64), torch.zeros(len(chosen), columns)
         for row, pieces in enumerate(chosen):
             if pieces is not None:
@@ -89,7 +106,7 @@ class OutputLayer:
         token_ids, counted = token_ids.to(self._bias.device), counted.to(self._bias.device)
         whole = torch.tensor([pieces is None for pieces in chosen], device=self._bias.device)
         embeddings = nn.functional.embedding(token_ids, self._table)
-        return Choice(embeddings, self._bias[token_ids] + counted.log(), token_ids, whole)
+        return Choice(embeddings, self._bias[token_ids] + counted.log(), token_ids, whole, self._asked(beam_size))
 
     def chosen_log_probs(self, readout: Tensor, choice: Choice, *, any_whole: bool) -> tuple[Tensor, Tensor]:
         """Scores what each row may choose from.
@@ -104,7 +121,7 @@ class OutputLayer:
             the best that a search may ask for, and -inf in the other columns.
         """
         table = choice.embeddings
-        logits = (table @ readout.to(table.dtype).transpose(1, 2)).transpose(1, 2) + choice.bias[:, None]  # float32
+        logits = (table @ readout.to(table.dtype).transpose(1, 2)).transpose(1, 2) + choice.bias[:, None]
         log_probs = logits.log_softmax(dim=-1)
         token_ids = choice.token_ids[:, None].expand(logits.shape).contiguous()
         if any_whole and self._shortlist is not None:
@@ -121,3 +138,7 @@ class OutputLayer:
     def _asked(self, beam_size: int) -> int:
         """How many of a row's best tokens a search may ask for: K that go on, and one end."""
         return beam_size + 1
+
+
+def _in_steps(columns: int) -> int:
+    return -(-columns // COLUMN_STEP) * COLUMN_STEP

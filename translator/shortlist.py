@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from translator.errors import CheckpointError
+from translator.tokenizer import Tokenizer
 
 Pieces = NDArray[np.int64]
 
@@ -90,7 +91,7 @@ class Shortlist:
             CheckpointError: It is something else, or of another vocabulary.
         """
         try:
-            tensors = {name: tensor.astype(np.int64) for name, tensor in load(content).items()}
+            tensors = {name: _numbers(tensor) for name, tensor in load(content).items()}
             forbidden = tensors.pop("forbidden_ids")
             names = {int(name.partition(".")[0]) for name in tensors}
             languages = {name: _language(tensors, name) for name in sorted(names)}
@@ -98,10 +99,18 @@ class Shortlist:
             raise CheckpointError(f"The shortlist is none ({error}); copy the checkpoint again.") from None
         for language in languages.values():
             sizes = len(language.starts) - 1, language.starts[-1]
-            highest = max((int(part.max()) for part in (language.frequent, language.beside) if len(part)), default=0)
-            if sizes != (vocab_size, len(language.beside)) or highest >= vocab_size:
+            every = np.concatenate([forbidden, language.frequent, language.beside])
+            if sizes != (vocab_size, len(language.beside)) or every.max(initial=0) >= vocab_size:
                 raise CheckpointError("The shortlist is of another vocabulary; copy the checkpoint again.")
+            if Tokenizer.eos_id not in language.frequent or Tokenizer.eos_id in forbidden:
+                raise CheckpointError("With the shortlist no sentence could end; copy the checkpoint again.")
         return cls(languages, forbidden_ids=forbidden.tolist())
+
+
+def _numbers(tensor: NDArray[np.generic]) -> Pieces:
+    if tensor.dtype != np.uint16 or tensor.ndim != 1:
+        raise ValueError(f"numbers are {tensor.dtype} in {tensor.ndim} dimensions, wanted uint16 in one")
+    return tensor.astype(np.int64)
 
 
 def _language(tensors: Mapping[str, Pieces], token_id: int) -> LanguageShortlist:

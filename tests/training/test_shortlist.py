@@ -13,7 +13,7 @@ from training.shortlist import add_shortlist, judge_shortlist, learn_shortlist
 from translator.batch import PaddedIds
 from translator.checkpoint import load_checkpoint
 from translator.decoder import DecoderOutput
-from translator.errors import CorpusError
+from translator.errors import ConfigError, CorpusError
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
 
@@ -85,8 +85,16 @@ def test_a_checkpoint_is_given_one_and_is_the_same_otherwise(tmp_path: Path) -> 
     trained = tmp_path / "small" / "last"
     report = add_shortlist(trained, tmp_path / "out", write_run(tmp_path))
     before, after = load_checkpoint(trained), load_checkpoint(tmp_path / "out")
+    assert after.manifest.calibrations == ()
     assert before.shortlist is None
     assert after.shortlist is not None
     assert list(after.shortlist.languages) == [LANGUAGE]
     assert after.manifest.weights_sha256 == before.manifest.weights_sha256
     assert 0 <= report.covered <= 1
+
+
+def test_text_that_the_model_was_not_taught_is_refused(tmp_path: Path) -> None:
+    make_trainer(tmp_path, validation={"every_steps": 6}).run()
+    config = write_run(tmp_path, name="other", corpus={"both_directions": True})
+    with pytest.raises(ConfigError, match=r"other\.toml has text from de to en, which small model was not taught"):
+        add_shortlist(tmp_path / "small" / "last", tmp_path / "out", config)

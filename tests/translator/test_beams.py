@@ -34,11 +34,12 @@ def likeliest(sums: Tensor, log_probs: Tensor, forbidden: list[int]) -> Tensor:
 @pytest.mark.parametrize(
     "columns", [5, 9, 1000, 40 * BLOCK, 40 * BLOCK + 7], ids=["tiny", "small", "odd", "blocks", "a rest"]
 )
-@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), forbidden=st.sets(st.integers(0, 2)))
+@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), forbidden=st.sets(st.integers(0, 4), max_size=3))
 @settings(max_examples=20)
 def test_the_first_candidates_are_those_of_a_full_sort(
     columns: int, seed: int, beam_size: int, forbidden: set[int]
 ) -> None:
+    forbidden = {each * 50 % columns for each in forbidden}  # in several blocks
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 4, beam_size)
     log_probs = torch.randn(4 * beam_size, columns, generator=generator).log_softmax(dim=1)
@@ -55,11 +56,30 @@ def test_the_first_candidates_are_those_of_a_full_sort(
     assert torch.equal(sums, candidates.log_probs)
 
 
-@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6))
-def test_as_many_candidates_go_on_as_there_are_rows(seed: int, beam_size: int) -> None:
+@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 5), chosen=st.integers(12, 40))
+@settings(max_examples=20)
+def test_columns_that_were_chosen_give_the_candidates_of_a_vocabulary_without_the_others(
+    seed: int, beam_size: int, chosen: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    beams = started(generator, 4, beam_size)
+    rows = 4 * beam_size
+    log_probs = torch.randn(rows, chosen, generator=generator).log_softmax(dim=1)
+    columns = torch.stack([torch.randperm(60, generator=generator)[:chosen] for _ in range(rows)])
+    whole = torch.full((rows, 60), DEAD).scatter_(1, columns, log_probs)
+    nothing = torch.tensor([], dtype=torch.int64)
+    found, expected = beams.candidates(log_probs, nothing, columns), beams.candidates(whole, nothing)
+    assert torch.equal(found.log_probs, expected.log_probs)
+    assert torch.equal(found.token_ids, expected.token_ids)
+    assert torch.equal(found.parents, expected.parents)
+
+
+@given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6), columns=st.sampled_from([12, 33 * BLOCK + 5]))
+@settings(max_examples=40)
+def test_as_many_candidates_go_on_as_there_are_rows(seed: int, beam_size: int, columns: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 3, beam_size)
-    log_probs = torch.randn(3 * beam_size, 12, generator=generator)
+    log_probs = torch.randn(3 * beam_size, columns, generator=generator)
     log_probs[:, EOS] += 9  # every row would rather end
     log_probs = log_probs.log_softmax(dim=1)
     without_eos = log_probs.index_fill(1, torch.tensor([EOS]), DEAD)

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.translator.conftest import make_model
 from translator.attention import Memory
 from translator.batch import pad
-from translator.decoder import Decoder, DecoderState
+from translator.decoder import Decoder
 from translator.model import EncodedSource, TranslationModel
 
 SOURCES = [[5, 9, 23, 4], [7, 3], [8, 8, 8]]
@@ -80,13 +80,6 @@ def test_a_layers_state_is_what_the_fused_kernel_takes(encoded: EncodedSource) -
         assert hidden.is_contiguous() and cell.is_contiguous()
         assert torch.equal(hidden[0], encoded.state.hidden[layer])
         assert torch.equal(cell[0], encoded.state.cell[layer])
-
-
-def test_selecting_rows_moves_hidden_and_cell_alike() -> None:
-    state = DecoderState(torch.arange(6.0).view(1, 3, 2), -torch.arange(6.0).view(1, 3, 2))
-    chosen = state.select(torch.tensor([2, 0, 0, 1]))
-    assert chosen.hidden.tolist() == [[[4, 5], [0, 1], [0, 1], [2, 3]]]
-    assert torch.equal(chosen.cell, -chosen.hidden)
 
 
 def test_dropout_is_at_work_while_training_only() -> None:

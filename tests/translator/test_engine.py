@@ -15,7 +15,8 @@ from torch import Tensor
 from tests.translator import numpy_model
 from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8
 from translator.batch import pad
-from translator.engine import DecodingEngine, DecodingSession, _parameters, lstm_cell
+from translator.engine import DecodingEngine, DecodingSession
+from translator.lstm_cell import lstm_cell, parameters_of
 from translator.products import ComputeType, Product, make_product
 
 PAD, BOS, EOS = 0, 2, 3
@@ -46,7 +47,7 @@ def test_a_step_of_a_layer_is_the_cell_of_the_equations(inputs: int, hidden: int
     torch.manual_seed(seed)
     layer = torch.nn.LSTM(inputs, hidden).requires_grad_(False)
     x, state, cell = torch.randn(rows, inputs), torch.randn(rows, hidden), torch.randn(rows, hidden)
-    weights = _parameters(layer)
+    weights = parameters_of(layer)
     found = lstm_cell(x @ weights.inputs.t() + state @ weights.recurrent.t() + weights.bias, cell)
     plain = numpy_model.Cell(layer)
     for row in range(rows):

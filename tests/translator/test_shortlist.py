@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 from torch import Tensor
 
 from tests.translator.conftest import COMPUTE_TYPES, make_model
@@ -16,6 +17,8 @@ from translator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, 
 from translator.config import DecodingOptions
 from translator.engine import DecodingEngine, DecodingSession
 from translator.errors import CheckpointError
+from translator.forced_decoding import score_all
+from translator.inference import Translator
 from translator.products import ComputeType
 from translator.scoring import Hypothesis
 from translator.shortlist import LanguageShortlist, Shortlist
@@ -72,7 +75,14 @@ def test_a_shortlist_of_another_vocabulary_is_refused(vocab_size: int) -> None:
         Shortlist.from_bytes(make_shortlist().to_bytes(), vocab_size=vocab_size)
 
 
-@pytest.mark.parametrize("content", [b"", b"no shortlist", make_shortlist().to_bytes()[:-3]])
+NO_NUMBERS = save({"forbidden_ids": np.zeros(1, dtype=np.int64)})
+NO_ROW = save({"forbidden_ids": np.zeros((1, 1), dtype=np.uint16)})
+NO_END = make_shortlist(frequent=[UNK]).to_bytes()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no shortlist", make_shortlist().to_bytes()[:-3], NO_NUMBERS, NO_ROW, NO_END]
+)
 def test_what_is_no_shortlist_is_refused(content: bytes) -> None:
     with pytest.raises(CheckpointError, match="copy the checkpoint again"):
         Shortlist.from_bytes(content, vocab_size=VOCAB)
@@ -137,8 +147,11 @@ def test_a_step_says_of_the_listed_pieces_what_the_whole_vocabulary_says_of_them
             assert int((found[row] > -torch.inf).sum()) == len(listed)
 
 
-def searched(shortlist: Shortlist | None, sources: Sequence[Sequence[int]], beam_size: int) -> list[list[Hypothesis]]:
-    engine = DecodingEngine(MODEL, pad_id=PAD, shortlist=shortlist)
+def engine_with(shortlist: Shortlist | None) -> DecodingEngine:
+    return DecodingEngine(MODEL, pad_id=PAD, shortlist=shortlist)
+
+
+def searched(engine: DecodingEngine, sources: Sequence[Sequence[int]], beam_size: int) -> list[list[Hypothesis]]:
     options = DecodingOptions(beam_size=beam_size, n_best=beam_size)
     search = BeamSearch(engine.session(), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
     tickets = search.admit(sources)
@@ -149,29 +162,33 @@ def searched(shortlist: Shortlist | None, sources: Sequence[Sequence[int]], beam
 def test_a_list_of_everything_changes_no_search() -> None:
     everything = make_shortlist(frequent=range(VOCAB))
     permitted = [[LANGUAGE, 8, 12, EOS], [LANGUAGE, 13, EOS], [LANGUAGE, 17, EOS]]
-    for one, other in zip(searched(everything, permitted, 3), searched(None, permitted, 3), strict=True):
+    for one, other in zip(
+        searched(engine_with(everything), permitted, 3), searched(engine_with(None), permitted, 3), strict=True
+    ):
         assert [each.token_ids for each in one] == [each.token_ids for each in other]
 
 
 def test_no_search_leaves_its_list() -> None:
-    for source, hypotheses in zip(SOURCES, searched(make_shortlist(), SOURCES, 3), strict=True):
+    for source, hypotheses in zip(SOURCES, searched(engine_with(make_shortlist()), SOURCES, 3), strict=True):
         assert hypotheses
         if (listed := make_shortlist().pieces(source)) is not None:
             assert {token for each in hypotheses for token in each.token_ids} <= set(listed.tolist())
 
 
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
 @settings(max_examples=20)
-@given(st.permutations(range(len(SOURCES))), st.integers(1, 3))
-def test_company_changes_nothing(order: list[int], beam_size: int) -> None:
-    together = searched(make_shortlist(), [SOURCES[number] for number in order], beam_size)
+@given(order=st.permutations(range(len(SOURCES))), beam_size=st.integers(1, 3))
+def test_company_changes_nothing(compute_type: ComputeType, order: list[int], beam_size: int) -> None:
+    engine = DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
+    together = searched(engine, [SOURCES[number] for number in order], beam_size)
     for number, found in zip(order, together, strict=True):
-        [alone] = searched(make_shortlist(), [SOURCES[number]], beam_size)
+        [alone] = searched(engine, [SOURCES[number]], beam_size)
         assert [each.token_ids for each in found] == [each.token_ids for each in alone]
         np.testing.assert_allclose([each.log_prob for each in found], [each.log_prob for each in alone], atol=1e-4)
 
 
 def test_sentences_that_join_and_leave_keep_their_lists() -> None:
-    session = DecodingEngine(MODEL, pad_id=PAD, shortlist=make_shortlist()).session()
+    session = engine_with(make_shortlist()).session()
     session.admit(SOURCES[1:2], 1)
     session.step(torch.tensor([BOS]))
     session.admit([SOURCES[2], SOURCES[3]], 1)
@@ -184,3 +201,86 @@ def test_sentences_that_join_and_leave_keep_their_lists() -> None:
     alone.step(torch.tensor([BOS]))
     expected = in_full(alone, torch.tensor([10]), SOURCES[3])[0]
     torch.testing.assert_close(spread(said.log_probs, said.token_ids)[1], expected, atol=1e-5, rtol=0)
+
+
+def test_who_leaves_takes_nothing_from_the_others_while_few_have() -> None:
+    """Of eight sentences one leaves, which stays in memory; the others say what they say alone."""
+    session = engine_with(make_shortlist()).session()
+    many = [SOURCES[0], SOURCES[2], SOURCES[1], SOURCES[3]] * 2
+    session.admit(many, 2)
+    session.step(torch.full((16,), BOS))
+    stay = [0, 1, 2, 4, 5, 6, 7]
+    session.keep(torch.tensor(stay))
+    said = session.step(torch.tensor([7, 9] * 7))
+    assert said.token_ids is not None
+    for place, source in enumerate(many[number] for number in stay):
+        alone = engine_with(make_shortlist()).session()
+        alone.admit([source], 2)
+        alone.step(torch.full((2,), BOS))
+        expected = alone.step(torch.tensor([7, 9]))
+        assert expected.token_ids is not None
+        here = slice(2 * place, 2 * place + 2)
+        one = spread(said.log_probs[here], said.token_ids[here])
+        torch.testing.assert_close(one, spread(expected.log_probs, expected.token_ids), atol=1e-5, rtol=0)
+        looks = said.attention_weights[here, : len(source)]
+        torch.testing.assert_close(looks, expected.attention_weights[:, : len(source)], atol=1e-5, rtol=0)
+
+
+def test_who_joins_finds_those_that_left_gone() -> None:
+    session = engine_with(make_shortlist()).session()
+    session.admit([SOURCES[0]] * 8, 1)
+    session.step(torch.full((8,), BOS))
+    session.keep(torch.arange(7))
+    session.admit([SOURCES[3]], 1)
+    said = session.step(torch.tensor([9] * 7 + [BOS]))
+    alone = engine_with(make_shortlist()).session()
+    alone.admit([SOURCES[3]], 1)
+    expected = alone.step(torch.tensor([BOS]))
+    assert said.token_ids is not None
+    assert expected.token_ids is not None
+    torch.testing.assert_close(
+        spread(said.log_probs[7:], said.token_ids[7:]),
+        spread(expected.log_probs, expected.token_ids),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
+def test_long_lists_leave_with_their_sentences() -> None:
+    long = Shortlist(
+        {
+            LANGUAGE: make_shortlist().languages[LANGUAGE],
+            OTHER: make_shortlist(frequent=range(VOCAB)).languages[LANGUAGE],
+        },
+        forbidden_ids=FORBIDDEN,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("translator.output.COLUMN_STEP", 1)
+        session = engine_with(long).session()
+        session.admit([[LANGUAGE, 13, EOS], [OTHER, 13, EOS]], 1)
+        wide = session.step(torch.full((2,), BOS)).log_probs.shape[1]
+        session.keep(torch.tensor([0]))
+        narrow = session.step(torch.tensor([7])).log_probs.shape[1]
+    assert (wide, narrow) == (VOCAB - len(FORBIDDEN), 4)
+
+
+def test_a_given_translation_is_judged_by_the_whole_vocabulary() -> None:
+    unlisted = [15, 16, EOS]
+    [one], [other] = (
+        score_all(engine_with(shortlist), [(SOURCES[0], unlisted)], alpha=1.0) for shortlist in (make_shortlist(), None)
+    )
+    assert one.token_log_probs == other.token_log_probs
+    assert all(each > -100 for each in one.token_log_probs)
+
+
+def test_a_translator_may_do_without_its_shortlist(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    starts = np.arange(checkpoint.tokenizer.vocab_size + 1)
+    german = checkpoint.tokenizer.language_id("de")
+    listed = Shortlist({german: LanguageShortlist(np.array([EOS]), starts, starts[:-1])}, forbidden_ids=FORBIDDEN)
+    save_checkpoint(tmp_path / "listed", checkpoint._replace(shortlist=listed), card="")
+    text = ["the small dog sleeps."]
+    plain = Translator(checkpoint).translate(text, source="en", target="de")
+    loaded = Translator.load(tmp_path / "listed", compute_type="float32", use_shortlist=False)
+    assert loaded.translate(text, source="en", target="de") == plain
+    with_it = Translator.load(tmp_path / "listed", compute_type="float32").translate(text, source="en", target="de")
+    assert with_it != plain
