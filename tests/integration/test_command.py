@@ -336,7 +336,7 @@ def test_an_export_does_not_replace_its_source(model: Path, tmp_path: Path) -> N
     (tmp_path / "link").symlink_to(model)
     code, _, complaint = carousel("export", model, tmp_path / "link")
     assert (code, complaint.count("\n")) == (2, 1)
-    assert "is the checkpoint itself, which a smaller one would replace: name another folder" in complaint
+    assert "is the checkpoint itself, which the new one would replace: name another folder" in complaint
     assert read_manifest(model).stored_type == "float32"
     code, _, complaint = carousel("export", model, model / "inside")
     assert code == 2

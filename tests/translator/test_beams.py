@@ -69,9 +69,8 @@ def test_columns_that_were_chosen_give_the_candidates_of_a_vocabulary_without_th
     whole = torch.full((rows, 60), DEAD).scatter_(1, columns, log_probs)
     nothing = torch.tensor([], dtype=torch.int64)
     found, expected = beams.candidates(log_probs, nothing, columns), beams.candidates(whole, nothing)
-    assert torch.equal(found.log_probs, expected.log_probs)
-    assert torch.equal(found.token_ids, expected.token_ids)
-    assert torch.equal(found.parents, expected.parents)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one[:, :beam_size], other[:, :beam_size])
 
 
 @given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6), columns=st.sampled_from([12, 33 * BLOCK + 5]))
