@@ -97,7 +97,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--train-seconds", type=int, default=400, help="of each peer that is not there yet (400)")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each system (2)")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=["onmt-rnn", "ct2-int8"], help="peers")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in ("peers", "python", "data", "work"):  # peers run in the work folder, where some leave files
+        setattr(options, name, getattr(options, name).absolute())
+    options.work.mkdir(parents=True, exist_ok=True)
+    return options
 
 
 def _data(options: argparse.Namespace) -> Path:
@@ -128,7 +132,9 @@ def _train(options: argparse.Namespace, data: Path, peer: str) -> None:
         command += ["--threads", 2, "--seconds", options.train_seconds, "--valid", 100_000 if toolkit == "joey" else 50]
     print(f"{peer} learns for {options.train_seconds} seconds", flush=True)
     with log.open("w", encoding="utf-8") as stream:
-        subprocess.run([str(part) for part in command], stdout=stream, stderr=subprocess.STDOUT, check=False)
+        subprocess.run(
+            [str(part) for part in command], stdout=stream, stderr=subprocess.STDOUT, check=False, cwd=out.parent
+        )
 
 
 def _peer(options: argparse.Namespace, data: Path, peer: str) -> Speed:
@@ -159,7 +165,7 @@ def _decode(
     threads = 1 if toolkit == "ct2" and single else 2
     command += ["--src", source, "--hyp", work / "hypotheses", "--beam", beam, "--batch", 1 if single else BATCH]
     command += ["--threads", threads, *(["--each"] if single else [])]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=work)
     told = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), "")
     if not told:
         raise SystemExit(f"{peer} gave no result; its last words: {(done.stdout + done.stderr)[-500:]}")

@@ -109,15 +109,15 @@ def _in_whole_chunks(readout: Tensor, targets: Tensor, counted: Tensor, chunk: i
     """
     more = -len(readout) % chunk
     pad = nn.functional.pad
-    counted = pad(counted, (0, more))
-    return _beside(pad(readout, (0, 0, 0, more)), counted), pad(targets, (0, more))[:, None], counted
+    return _beside(readout, counted, more), pad(targets, (0, more))[:, None], pad(counted, (0, more))
 
 
-def _beside(matrix: Tensor, column: Tensor) -> Tensor:
-    """Puts a column [N] and 31 empty ones behind a matrix [N, E]: a bias, or what it counts for, in one product."""
-    wide = matrix.new_zeros(len(matrix), matrix.shape[1] + COLUMNS)
-    wide[:, : matrix.shape[1]] = matrix
-    wide[:, matrix.shape[1]] = column
+def _beside(matrix: Tensor, column: Tensor, more: int = 0) -> Tensor:
+    """Puts a column [N] behind a matrix [N, E] for one product of both; then 31 empty ones, and `more` empty rows."""
+    rows, width = matrix.shape
+    wide = matrix.new_zeros(rows + more, width + COLUMNS)
+    wide[:rows, :width] = matrix
+    wide[:rows, width] = column
     return wide
 
 
