@@ -4,39 +4,34 @@ A share of the text is read once more with its source changed as people change i
 with a slip of the finger; or with both sides left without their final stop. The translation stays what it was, so the
 model learns to understand the careless and to write with care.
 
-Some dresses teach copying. What the vocabulary cannot spell (an emoji, a name in another script) is one unknown token;
-read where such a thing stands on both sides, the model learns to write that token where its translation belongs, and
-`translator.sentence` puts the source's characters there (Luong et al. 2015b, section 3.3).
-
-Three dresses are made where text becomes pieces: the same text in other pieces; pairs joined to a long one, because a
-model that has read short sentences alone loses its way in a long one; and such of which one pair needs no translating.
+Others have modules of their own: those that teach copying (`training.copying`), words of a third language in quotes
+(`training.quotations`), a word said again (`training.emphasis`), sentences made one by "and" (`training.compounds`),
+the same text in other pieces (`training.resegmentation`). Where text becomes pieces (`training.pieces`) pairs are
+joined to a long one, because a model that has read short sentences alone loses its way in a long one; and such of which
+one pair needs no translating.
 """
 
 import random
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import NamedTuple
 
-from training.names import another_name
+from training.copying import Pair, decorated, foreign, renamed, renumbered
+from training.quotations import foreign_phrases, quoted
 from training.records import check_range
-from translator.text import words
 
-Pair = tuple[str, str]
 Change = Callable[[Pair, random.Random], Pair]
 
 STOPS = (".", "。")
-EMOJI = ("😀", "😂", "😍", "😢", "😡", "👍", "🙏", "🎉", "🔥", "🚀")
 DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
-FOREIGN_NAMES = ("李明", "東京", "서울", "Ђорђе", "नेहा", "ธนา", "Նարե", "სანდრო", "יעל", "ليلى")
 
 SLIPS = (1, 1, 1, 2)  # in a sentence
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in KEY_ROWS for at, key in enumerate(row)}
 
-_NUMBER = re.compile(r"(?<![\w.,:])[1-9]\d+(?![.,:]?\d|[^\W\d_])")
 _UTTERANCE = re.compile(r"[¡¿]?\w+(?: \w+)?(?: ?[.!?])?")
 _LONG_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]{4,})[^\w\s]*(?!\S)")  # between spaces, but for punctuation
 
@@ -56,8 +51,11 @@ class AugmentationConfig:
         renamed: A name that stands on both sides, on both another one, or one that nobody has.
         renumbered: Numbers that stand on both sides, on both others.
         repeated: Both sides, if they are of few words, said several times.
+        emphasised: A word said several times where it stands, and its translation as often; asks for links.
+        quoted: On both sides the same words of another language in quotes.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
+        compounded: Two to four pairs made one sentence by "and" or "but".
         mixed: Such runs of which one pair is in the target language already, and stays as it is.
     """
 
@@ -70,7 +68,10 @@ class AugmentationConfig:
     renamed: float = 0.0
     renumbered: float = 0.0
     repeated: float = 0.0
+    emphasised: float = 0.0
+    quoted: float = 0.0
     resegmented: float = 0.0
+    compounded: float = 0.0
     joined: float = 0.0
     mixed: float = 0.0
 
@@ -91,8 +92,13 @@ class Variant(NamedTuple):
     change: Change
 
 
-def variants(config: AugmentationConfig) -> Iterator[Variant]:
-    """Yields the dresses of text that are worn; a change that returns its pair as it was does not apply to it."""
+def variants(config: AugmentationConfig, languages: tuple[str, str]) -> Iterator[Variant]:
+    """Yields the dresses of text that are worn; a change that returns its pair as it was does not apply to it.
+
+    Args:
+        config: What is worn.
+        languages: Of source and target; what is quoted is of neither.
+    """
     changes: dict[str, Change] = {
         "lower_case": lower_case,
         "unaccented": unaccented,
@@ -103,6 +109,7 @@ def variants(config: AugmentationConfig) -> Iterator[Variant]:
         "renamed": renamed,
         "renumbered": renumbered,
         "repeated": repeated,
+        "quoted": partial(quoted, phrases=foreign_phrases(*languages)),
     }
     for name, change in changes.items():
         if share := float(getattr(config, name)):
@@ -165,58 +172,6 @@ def unfinished(pair: Pair, chance: random.Random) -> Pair:
     return (source, target) if source and target else pair
 
 
-def foreign(pair: Pair, chance: random.Random) -> Pair:
-    """Writes every name of the pair in another script; a name is a capitalised word that stands once on both sides.
-
-    Example:
-        >>> foreign(("Anna ruft dich.", "Anna is calling you."), random.Random(0))
-        ('Նարե ruft dich.', 'Նարե is calling you.')
-    """
-    shared = _names(pair[0]) & _names(pair[1])
-    ordered = [pair[0][start:end] for start, end in words(pair[0]) if pair[0][start:end] in shared]
-    disguises = dict(zip(ordered, chance.sample(FOREIGN_NAMES, len(FOREIGN_NAMES)), strict=False))
-    return _replaced(pair[0], disguises), _replaced(pair[1], disguises)
-
-
-def decorated(pair: Pair, chance: random.Random) -> Pair:
-    """Puts an emoji on both sides: after them as a rule, sometimes before."""
-    emoji, space = chance.choice(EMOJI), chance.choice(["", " "])
-    if chance.random() < 0.2:
-        return emoji + space + pair[0], emoji + space + pair[1]
-    return pair[0] + space + emoji, pair[1] + space + emoji
-
-
-def renamed(pair: Pair, chance: random.Random) -> Pair:
-    """Gives everybody in the pair another name.
-
-    Example:
-        >>> renamed(("Anna ruft dich.", "Anna is calling you."), random.Random(2))
-        ('Caketz ruft dich.', 'Caketz is calling you.')
-    """
-    shared = sorted(_names(pair[0]) & _names(pair[1]))
-    others, taken = dict[str, str](), set(re.findall(r"\w+", " ".join(pair)))
-    for name in shared:
-        while (other := another_name(chance)) in taken:
-            pass
-        others[name] = other
-        taken.add(other)
-    return _replaced(pair[0], others), _replaced(pair[1], others)
-
-
-def renumbered(pair: Pair, chance: random.Random) -> Pair:
-    """Writes other digits for the numbers that stand as often on either side; from 10 on, and of as many digits.
-
-    Example:
-        >>> renumbered(("Zimmer 318, bitte.", "Room 318, please."), random.Random(0))
-        ('Zimmer 964, bitte.', 'Room 964, please.')
-    """
-    counts = [Counter(_NUMBER.findall(side)) for side in pair]
-    shared = sorted(number for number, times in counts[0].items() if counts[1][number] == times)
-    others = {number: str(chance.randrange(10 ** (len(number) - 1), 10 ** len(number))) for number in shared}
-    source, target = (_NUMBER.sub(lambda match: others.get(match[0], match[0]), side) for side in pair)
-    return source, target
-
-
 def repeated(pair: Pair, chance: random.Random) -> Pair:
     """Says both sides two to four times, if they have at most two words each.
 
@@ -238,17 +193,3 @@ def without_accents(text: str) -> str:
         if unicodedata.category(each) != "Mn" or not kept or not kept[-1].isascii():
             kept += each
     return unicodedata.normalize("NFC", kept)
-
-
-def _names(text: str) -> set[str]:
-    """The words of at least three letters that begin with a capital and stand once."""
-    counts = Counter(text[start:end] for start, end in words(text))
-    return {
-        word for word, times in counts.items() if times == 1 and len(word) > 2 and word.isalpha() and word.istitle()
-    }
-
-
-def _replaced(text: str, replacements: Mapping[str, str]) -> str:
-    for start, end in reversed(words(text)):
-        text = text[:start] + replacements.get(text[start:end], text[start:end]) + text[end:]
-    return text

@@ -9,26 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.augmentation import (
-    EMOJI,
-    FOREIGN_NAMES,
     NEIGHBOURS,
     SLIPS,
     AugmentationConfig,
-    decorated,
-    foreign,
     lower_case,
     misspelled,
-    renamed,
-    renumbered,
     repeated,
     unaccented,
     unfinished,
     variants,
 )
+from training.copying import EMOJI, FOREIGN_NAMES, decorated, foreign, renamed, renumbered
 from translator.errors import ConfigError
 from translator.text import normalise
 
 CHANCE = random.Random(1)
+LANGUAGES = ("en", "de")
 
 
 class OneSlip(random.Random):
@@ -137,14 +133,14 @@ def test_both_sides_get_the_same_emoji_at_the_same_end(chance: random.Random) ->
 @given(SENTENCES.filter(bool))
 def test_every_dress_of_normal_text_is_normal_text(text: str) -> None:
     config = AugmentationConfig(**{name: 1.0 for name in vars(AugmentationConfig())})
-    for _, change in variants(config):
+    for _, change in variants(config, LANGUAGES):
         for side in change((text, text), random.Random(0)):
             assert normalise(side).text == side
 
 
 def test_only_what_has_a_share_is_worn() -> None:
-    assert list(variants(AugmentationConfig())) == []
-    assert list(variants(AugmentationConfig(unaccented=0.2))) == [(0.2, unaccented)]
+    assert list(variants(AugmentationConfig(), LANGUAGES)) == []
+    assert list(variants(AugmentationConfig(unaccented=0.2), LANGUAGES)) == [(0.2, unaccented)]
 
 
 @pytest.mark.parametrize("share", [-0.1, 20.0])

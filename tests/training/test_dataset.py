@@ -15,10 +15,11 @@ from training.cleaning import CleaningReport
 from training.config import CorpusConfig
 from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, source_ids
-from training.examples import DRAWS, EPOCHS_HELD, RUN_LENGTHS, build_dataset
+from training.examples import DRAWS, EPOCHS_HELD, build_dataset
 from training.links import NOWHERE
+from training.pieces import RUN_LENGTHS
 from translator.alignment import Link
-from translator.errors import CorpusError
+from translator.errors import ConfigError, CorpusError
 from translator.tokenizer import Tokenizer
 
 GERMAN, FRENCH = 4, 5
@@ -260,6 +261,28 @@ def test_text_in_other_pieces_is_not_told_what_the_plain_text_is(tokenizer: Toke
     assert all(any(each != (NOWHERE, NOWHERE) for each in told(dataset, example)) for example in (0, 1))
     for example in range(2, len(dataset)):
         assert set(told(dataset, example)) == {(NOWHERE, NOWHERE)}
+
+
+def test_a_word_said_again_and_compounds_are_read_in_their_share(tokenizer: Tokenizer) -> None:
+    pairs = [("the cat eats the dog.", "the dog eats the cat."), ("the dog.", "the cat.")]
+    text = linked_text(pairs * 4, [{(2, 2)}, set()] * 4)
+    plain, said, compound = build_dataset(
+        [text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(emphasised=0.25, compounded=0.25)
+    ).corpora
+    assert said.weight == compound.weight == 0.25
+    assert len(said.sources) == 4  # the other pairs have no linked word
+    assert all(len(target) > len(plain.targets[0]) for target in said.targets)
+    assert compound.sources
+    assert all(len(target) > len(plain.targets[1]) for target in compound.targets)
+
+
+def test_dresses_that_a_corpus_cannot_wear_are_refused(tokenizer: Tokenizer) -> None:
+    text = text_of([("the cat", "cat the")])
+    with pytest.raises(ConfigError, match=r"emphasised = 0.1 .*text\.en comes without links_file"):
+        build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(emphasised=0.1))
+    italian = replace(text, config=replace(text.config, target="it"))
+    with pytest.raises(ConfigError, match=r"compounded = 0.1 knows conjunctions of de, en, es, fr, not of it"):
+        build_dataset([italian], tokenizer, max_tokens=0, augmentation=AugmentationConfig(compounded=0.1))
 
 
 def test_text_without_links_tells_nothing(tokenizer: Tokenizer) -> None:

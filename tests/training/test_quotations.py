@@ -1,0 +1,51 @@
+"""What is quoted is the same on both sides, of a third language, and stands where a quotation or a name stood."""
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.quotations import FOREIGN_WORDS, foreign_phrases, quoted
+
+PHRASES = [["casa", "sole", "mare"]]
+QUOTATION = re.compile('["\u201e\u201c\u00ab\u00bb]([^"\u201e\u201c\u00ab\u00bb]+)["\u201e\u201c\u00ab\u00bb]')
+
+
+@given(st.randoms(use_true_random=False))
+def test_a_name_that_both_sides_share_becomes_one_quotation(chance: random.Random) -> None:
+    source, target = quoted(("Es heißt Anna, sagt man.", "They say it is called Anna."), chance, PHRASES)
+    found = QUOTATION.findall(source)
+    assert len(found) == 1
+    assert source == f'Es heißt "{found[0]}", sagt man.'
+    assert target == f'They say it is called "{found[0]}".'
+
+
+@given(st.randoms(use_true_random=False))
+def test_what_each_side_quotes_is_replaced_and_the_marks_stay(chance: random.Random) -> None:
+    source, target = quoted(("Er rief «Halt» zu Anna.", '"Stop", he called to Anna.'), chance, PHRASES)
+    (said,) = QUOTATION.findall(source)
+    assert source == f"Er rief «{said}» zu Anna."
+    assert target == f'"{said}", he called to Anna.'
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(("Es regnet.", "It is raining."), id="no name"),
+        pytest.param(("Anna ruft Tom.", "Anna calls Tom."), id="two names"),
+        pytest.param(('"Ja" und "Nein"', '"Yes" and "no"'), id="two quotations"),
+        pytest.param(("Anna sah Anna.", "Anna saw Anna."), id="a name that stands twice"),
+    ],
+)
+def test_what_is_not_certain_stays_as_it_is(pair: tuple[str, str]) -> None:
+    assert quoted(pair, random.Random(0), PHRASES) == pair
+
+
+def test_what_is_quoted_is_of_neither_language() -> None:
+    assert len(foreign_phrases("de", "fr")) == len(FOREIGN_WORDS) - 2
+    spoken = {word for language in ("de", "fr") for word in FOREIGN_WORDS[language].split()}
+    others = [set(phrases) for phrases in foreign_phrases("de", "fr")]
+    assert all(phrases != set(FOREIGN_WORDS[language].split()) for phrases in others for language in ("de", "fr"))
+    assert len(spoken - set().union(*others)) > 0.9 * len(spoken)

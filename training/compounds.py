@@ -1,0 +1,65 @@
+"""Sentences made one by "and" or "but": long ones that are a sentence, where joined pairs are many in a row."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from training.copying import Pair
+from translator.text import words
+
+CONJUNCTIONS = {"de": ("und", "aber"), "en": ("and", "but"), "es": ("y", "pero"), "fr": ("et", "mais")}
+LENGTHS = (2, 2, 3, 4)  # clauses
+
+
+class Uncapitalised:
+    """Writes a sentence's first word as it would be written inside of one."""
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        """Counts how words that do not begin a sentence are written in `sentences`."""
+        self._written: Counter[str] = Counter()
+        for text in sentences:
+            self._written.update(text[start:end] for start, end in words(text)[1:])
+
+    def __call__(self, text: str) -> str:
+        """Returns the text with its first letter small, if the word is rather written so elsewhere."""
+        spans = words(text)
+        if not spans or spans[0][0]:
+            return text
+        first = text[: spans[0][1]]
+        small = first[0].lower() + first[1:]
+        return small + text[len(first) :] if self._written[small] > self._written[first] else text
+
+
+def compounds(pairs: Sequence[Pair], languages: tuple[str, str], chance: random.Random) -> list[Pair]:
+    """Returns compound sentences, each of two to four of the pairs in random order.
+
+    Only statements, which end in a full stop on both sides and have no other mark, take part, each once.
+
+    Args:
+        pairs: Sentence pairs.
+        languages: Of source and target; both in `CONJUNCTIONS`.
+        chance: Decides what goes together.
+    """
+    clauses = [pair for pair in pairs if all(_is_statement(side) for side in pair)]
+    inner = [Uncapitalised(pair[side] for pair in pairs) for side in (0, 1)]
+    order, made = iter(chance.sample(clauses, len(clauses))), list[Pair]()
+    while len(run := list(islice(order, chance.choice(LENGTHS)))) > 1:
+        which = [chance.random() < 0.25 for _ in run[1:]]
+        source, target = (
+            _joined(
+                [pair[side][:-1] for pair in run], [CONJUNCTIONS[languages[side]][but] for but in which], inner[side]
+            )
+            for side in (0, 1)
+        )
+        made.append((source, target))
+    return made
+
+
+def _is_statement(text: str) -> bool:
+    return text.endswith(".") and not text.endswith("..") and not any(mark in text[:-1] for mark in '.!?:;"“„«')
+
+
+def _joined(clauses: list[str], conjunctions: list[str], inner: Uncapitalised) -> str:
+    rest = (f"{word} {inner(clause)}" for word, clause in zip(conjunctions, clauses[1:], strict=True))
+    return ", ".join([clauses[0], *rest]) + "."
