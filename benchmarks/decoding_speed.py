@@ -21,14 +21,15 @@ from torch import Tensor
 
 from training.cleaning import clean_line
 from training.corpus import read_lines
-from translator.beam_search import StepOutput
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
 from translator.config import DecodingOptions, ModelConfig
 from translator.decoding import decode_all
-from translator.engine import DecodingEngine, DecodingSession
+from translator.decoding_session import DecodingSession
+from translator.engine import DecodingEngine
 from translator.products import ComputeType, make_product
 from translator.scoring import Hypothesis
+from translator.stepper import StepOutput
 
 BATCH, LIMIT_ROWS = 64, 320
 BEAMS = (1, 5)
@@ -58,31 +59,25 @@ class CountingEngine(DecodingEngine):
 class _CountingSession(DecodingSession):
     def __init__(self, engine: CountingEngine) -> None:
         super().__init__(engine)
-        self._counts, self._columns = engine, 0
+        self._counts = engine
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         self._counts.tokens += sum(map(len, sources))
         super().admit(sources, beam_size)
-        self._count_columns()
 
-    def step(self, token_ids: Tensor) -> StepOutput:
+    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
         self._counts.rows += len(token_ids)
-        self._counts.columns += self._columns
-        return super().step(token_ids)
+        self._counts.columns += self._columns_of(places)
+        return super().step(token_ids, places)
 
-    def keep(self, sentences: Tensor) -> None:
-        super().keep(sentences)
-        self._count_columns()
-
-    def _count_columns(self) -> None:
+    def _columns_of(self, places: Tensor) -> int:
         """Counts the pieces that a step scores, of all rows together."""
         choice = self._known and self._known.choice
         if choice is None:
-            self._columns = len(self._hidden[0]) * self._counts.vocab_size if self._hidden else 0
-            return
+            return len(places) * self._counts.vocab_size
         listed = (choice.bias > -torch.inf).sum(dim=1)
-        columns = self._gathered(torch.where(choice.whole, self._counts.vocab_size, listed))
-        self._columns = self._beam_size * int(columns.sum())
+        columns = torch.where(choice.whole, self._counts.vocab_size, listed)
+        return int(columns[self._where(places) // self._beam_size].sum())
 
 
 class Measured(NamedTuple):

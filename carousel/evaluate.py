@@ -16,6 +16,7 @@ from carousel.options import (
     CoveragePenaltyOption,
     LengthPenaltyOption,
     ModelOption,
+    PruningThresholdOption,
     ThreadsOption,
     decoding_options,
 )
@@ -64,6 +65,7 @@ def evaluate(
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
+    pruning_threshold: PruningThresholdOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -85,6 +87,7 @@ def evaluate(
         beam_size=beam_size,
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
+        pruning_threshold=pruning_threshold,
     )
     with (
         open_output(output) if output else nullcontext() as stream,

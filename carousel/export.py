@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from carousel.files import read_lines
-from carousel.options import BeamSizeOption, CoveragePenaltyOption, LengthPenaltyOption, decoding_options
+from carousel.options import (
+    BeamSizeOption,
+    CoveragePenaltyOption,
+    LengthPenaltyOption,
+    PruningThresholdOption,
+    decoding_options,
+)
 from translator.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ def export(
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
+    pruning_threshold: PruningThresholdOption = None,
 ) -> None:
     """Make the small checkpoint that is served.
 
@@ -76,6 +83,7 @@ def export(
         beam_size=beam_size,
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
+        pruning_threshold=pruning_threshold,
     )
     manifest = write_export(
         checkpoint,

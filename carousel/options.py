@@ -53,6 +53,14 @@ CoveragePenaltyOption = Annotated[
         help="Penalty for source words left out (beta of Wu et al. 2016); 0 is none.",
     ),
 ]
+PruningThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--pruning-threshold",
+        metavar="NATS",
+        help="Give up hypotheses that are so far behind the likeliest (Freitag & Al-Onaizan 2017); 0 is never.",
+    ),
+]
 
 
 def decoding_options(recommended: "DecodingOptions", **given: float | None) -> "DecodingOptions":

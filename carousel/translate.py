@@ -17,6 +17,7 @@ from carousel.options import (
     CoveragePenaltyOption,
     LengthPenaltyOption,
     ModelOption,
+    PruningThresholdOption,
     ThreadsOption,
     decoding_options,
 )
@@ -62,6 +63,7 @@ def translate(
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
+    pruning_threshold: PruningThresholdOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -82,6 +84,7 @@ def translate(
         beam_size=beam_size,
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
+        pruning_threshold=pruning_threshold,
     )
     line_of = _json_line if as_json else _text_line
     with open_output(output) as stream, closing(progress_bar(total, alone=output is not None)) as bar:

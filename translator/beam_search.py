@@ -11,54 +11,28 @@ is never above 0, so `log_prob / length_penalty(maximum length)` is a bound on a
 Were the places of the finished filled again, unlikely short hypotheses, K of them, could end the search while the
 likeliest is still being written. As it is, the last place belongs to the likeliest, and it is always finished.
 
-Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length.
+Nor does a row live on that is less likely than the likeliest of its sentence by more than `pruning_threshold` (but for
+the first `n_best`): in most steps the model is sure, and then the lower half of a beam costs as much as the upper and
+never wins.
 
-Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2.
+Letters: B live sentences · K beam size · N rows, at most B * K · V vocabulary · S source length.
+
+Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2; the threshold,
+Freitag & Al-Onaizan 2017, "Beam Search Strategies for Neural Machine Translation", section 3.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from translator.beam_history import BeamHistory
-from translator.beams import DEAD, Beams, Candidates, Place, counting, new_beams
+from translator.beams import DEAD, Beams, Candidates, Place, Rows, counting, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
-
-
-class StepOutput(NamedTuple):
-    """What one step gives for each row; the search neither keeps it nor writes to it.
-
-    Columns may be a choice of the vocabulary, another for each row. It then holds no forbidden token, or at -inf, and
-    all of the best K + 1 of the others that the row may be continued with.
-    """
-
-    log_probs: Tensor  # [N, C] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
-    attention_weights: Tensor  # [N, S] float32, zero on padding; S at least the longest live source
-    token_ids: Tensor | None = None  # [N, C] int64, what the columns stand for; None is 0 to V - 1
-
-
-class Stepper(Protocol):
-    """What a model offers the search.
-
-    A *row* is one hypothesis. Every live sentence owns K consecutive rows, in the order of admission. Rows
-    without one (all but the first of a new sentence, some when continuations are few) are stepped too.
-    """
-
-    def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
-        """Append `beam_size` rows for each source; its ids include the language token and eos."""
-
-    def step(self, token_ids: Tensor) -> StepOutput:
-        """Advance all rows; `token_ids` are their previous tokens, [N] int64."""
-
-    def reorder(self, rows: Tensor) -> None:
-        """Let row i continue from old row `rows[i]`, always of the same sentence; [N] int64."""
-
-    def keep(self, sentences: Tensor) -> None:
-        """Keep the sentences at these positions, ascending, perhaps none; other rows leave; [M] int64."""
+from translator.stepper import StepOutput, Stepper
 
 
 class _Sentence(NamedTuple):
@@ -170,20 +144,29 @@ class BeamSearch:
             The sentences that ended with it: ticket and `n_best` hypotheses, finished before cut, best first.
             There are fewer only if no more exist; none if the model gave no possible token at all.
         """
-        if self._cancelled:
-            self._leave([i for i, each in enumerate(self._sentences) if each.ticket in self._cancelled])
-            self._cancelled = set()
-        if not self._sentences:
-            return []
         with torch.inference_mode():
-            output = self._stepper.step(self._beams.token_ids.flatten())
-            self._check(output)
-            candidates = self._beams.candidates(output.log_probs, self._forbidden_ids, output.token_ids)
-            per_sentence = (len(self._sentences), self._options.beam_size, -1)
-            attention_weights = output.attention_weights.reshape(per_sentence)  # [B, K, S]
+            if self._cancelled:
+                self._drop_cancelled()
+            if not self._sentences:
+                return []
+            rows = self._beams.rows()
+            output = self._stepper.step(self._beams.token_ids.flatten().index_select(0, rows.places), rows.places)
+            self._check(output, len(rows.places))
+            candidates = self._beams.candidates(rows, output.log_probs, self._forbidden_ids, output.token_ids)
+            attention_weights = rows.spread(output.attention_weights)
+            attention_weights = attention_weights.view(len(self._sentences), self._options.beam_size, -1)
             self._finish(candidates, attention_weights)
             parents = self._go_on(candidates, attention_weights)
-            return self._settle(parents)
+            return self._settle(rows, parents)
+
+    def _drop_cancelled(self) -> None:
+        gone = [position for position, each in enumerate(self._sentences) if each.ticket in self._cancelled]
+        self._cancelled = set()
+        rows = self._beams.rows()
+        owners = rows.places // self._options.beam_size
+        stay = self._leave(gone)
+        if self._sentences:
+            self._stepper.reorder(torch.isin(owners, stay).nonzero().squeeze(1))
 
     def _finish(self, candidates: Candidates, attention_weights: Tensor) -> None:
         beams, beta = self._beams, self._options.coverage_penalty
@@ -199,7 +182,7 @@ class BeamSearch:
 
     def _go_on(self, candidates: Candidates, attention_weights: Tensor) -> Tensor:
         ages = self._beams.ages
-        chosen = self._beams.go_on(candidates, self._eos_id)
+        chosen = self._beams.go_on(candidates, self._eos_id, threshold=self._options.pruning_threshold)
         self._history.write(
             self._beams.slots,
             ages,
@@ -212,21 +195,28 @@ class BeamSearch:
         self._steps += 1
         return chosen.parents
 
-    def _settle(self, parents: Tensor) -> list[tuple[int, list[Hypothesis]]]:
-        """Collect the sentences that are done and let them leave; then bring the stepper's rows in order."""
+    def _settle(self, rows: Rows, parents: Tensor) -> list[tuple[int, list[Hypothesis]]]:
+        """Collect the sentences that are done and let them leave; then bring the stepper's rows in order.
+
+        Args:
+            rows: Those that were stepped.
+            parents: Of each place, the row of its sentence that it continues. [B, K]
+        """
         beams, beam_size = self._beams, self._options.beam_size
         bounds = beams.log_probs[:, 0] / self._length_penalties[beams.max_lengths]
         done = (beams.finished_counts >= beam_size) | (beams.ages >= beams.max_lengths)
         done = done | (bounds <= beams.worst_wanted())
         results: list[tuple[int, list[Hypothesis]]] = []
+        first = rows.first()
         if done.any():
             ended = done.nonzero().flatten().tolist()
             results = [(self._sentences[position].ticket, self._hypotheses(position)) for position in ended]
-            parents = parents[~done]
-            self._leave(ended)
-        if not torch.equal(parents, counting(beam_size, self._device).expand_as(parents)):
-            first_rows = counting(len(parents), self._device).unsqueeze(1) * beam_size
-            self._stepper.reorder((first_rows + parents).flatten())
+            stay = self._leave(ended)
+            parents, first = parents.index_select(0, stay), first.index_select(0, stay)
+        if self._sentences:
+            chosen = (first.unsqueeze(1) + parents)[self._beams.log_probs > DEAD]
+            if not torch.equal(chosen, counting(len(rows.places), self._device)):
+                self._stepper.reorder(chosen)
         return results
 
     def _hypotheses(self, position: int) -> list[Hypothesis]:
@@ -256,7 +246,8 @@ class BeamSearch:
         finished = eos_log_prob is not None
         return Hypothesis(tuple(token_ids), tuple(log_probs), log_prob, score, attention_weights, finished)
 
-    def _leave(self, positions: Sequence[int]) -> None:
+    def _leave(self, positions: Sequence[int]) -> Tensor:
+        """Let sentences go; returns the positions of the others."""
         gone = set(positions)
         kept = [position for position in range(len(self._sentences)) if position not in gone]
         stay = torch.tensor(kept, dtype=torch.int64, device=self._device)
@@ -264,6 +255,7 @@ class BeamSearch:
         self._beams = self._beams.select(stay)
         self._history.close([self._sentences[position].place.slot for position in positions])
         self._sentences = [self._sentences[position] for position in kept]
+        return stay
 
     def _new_beams(self, sentences: Sequence[_Sentence]) -> Beams:
         return new_beams(
@@ -280,8 +272,7 @@ class BeamSearch:
             penalties = [length_penalty(length, alpha) for length in range(longest + 1)]
             self._length_penalties = torch.tensor(penalties, dtype=torch.float32, device=self._device)
 
-    def _check(self, output: StepOutput) -> None:
-        rows = len(self._sentences) * self._options.beam_size
+    def _check(self, output: StepOutput, rows: int) -> None:
         longest = max(sentence.place.source_length for sentence in self._sentences)
         shapes = [tuple(tensor.shape) for tensor in output[:2]]
         if any(shape[0] != rows for shape in shapes) or shapes[1][1] < longest:

@@ -2,8 +2,8 @@
 
 Who comes and who leaves is decided in `beam_search`; the way back through the steps is in `beam_history`.
 
-Letters: B live sentences · K beam size · N = B * K rows · V vocabulary · S source length · W best tokens of a
-row · F the most hypotheses that any sentence may want.
+Letters: B live sentences · K beam size · N rows, of the places B * K those that a hypothesis lives in · V vocabulary ·
+S source length · W best tokens of a row · F the most hypotheses that any sentence may want.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from translator.scoring import log_coverage
 
 DEAD = float("-inf")
-"""Log-probability of a row that no hypothesis lives in; score of a place that none has taken."""
+"""Log-probability of a place in the beam that no hypothesis lives in; score of one among the finished that is free."""
 BLOCK, MANY_COLUMNS = 64, 2048
 """Columns looked at together when the best of so long rows are sought. Which way is taken does not depend on the
 number of rows, or a tie could be broken by who else is there. (With a shortlist it could: how many columns there are
@@ -32,6 +32,30 @@ class Place(NamedTuple):
     source_length: int
     max_length: int
     n_best: int = 1
+
+
+class Rows(NamedTuple):
+    """Which places of the beams have a row: those that a hypothesis lives in.
+
+    Args:
+        places: Of each row, ascending: k + K * b for row k of sentence b. [N]
+        counts: Rows of each sentence, which are the first ones of its beam. [B]
+        size: Places there are, B * K.
+    """
+
+    places: Tensor
+    counts: Tensor
+    size: int
+
+    def spread(self, parts: Tensor, *, fill: float = 0.0) -> Tensor:
+        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; `fill` where there is no row."""
+        if len(self.places) == self.size:
+            return parts
+        return parts.new_full((self.size, *parts.shape[1:]), fill).index_copy_(0, self.places, parts)
+
+    def first(self) -> Tensor:
+        """The first row of each sentence, [B]."""
+        return self.counts.cumsum(0) - self.counts
 
 
 class Candidates(NamedTuple):
@@ -77,49 +101,59 @@ class Beams:
         pairs["coverage"] = _fitted(self.coverage, width), _fitted(other.coverage, width)
         return Beams(**{name: torch.cat(pair) for name, pair in pairs.items()})
 
-    def candidates(self, log_probs: Tensor, forbidden_ids: Tensor, columns: Tensor | None = None) -> Candidates:
+    def rows(self) -> Rows:
+        """The places that a hypothesis lives in."""
+        lives = self.log_probs > DEAD  # [B, K]; best first, so that they are the first of their beam
+        return Rows(lives.flatten().nonzero().squeeze(1), lives.sum(dim=1), lives.numel())
+
+    def candidates(
+        self, rows: Rows, log_probs: Tensor, forbidden_ids: Tensor, columns: Tensor | None = None
+    ) -> Candidates:
         """Returns 2K continuations of each sentence: exact are the first K, and the best K that do not end it.
 
         That is all a search asks for, and no row can have more part in it than its own best K + 1: K that go on, and
         its eos. So W is K + 1, besides as many as may be struck out. And 2K are enough, for at most K end the sentence.
 
         Args:
+            rows: These beams'.
             log_probs: Of each row's next token; NaN is taken for -inf. [N, C]
             forbidden_ids: Tokens to strike out. [any]
             columns: Tokens that the columns stand for, none of them forbidden; None is 0 to V - 1. [N, C]
         """
         beam_size = self.log_probs.shape[1]
         if columns is not None:
-            return self._chosen_candidates(log_probs, columns)
+            return self._chosen_candidates(rows, log_probs, columns)
         if log_probs.device.type == "cpu" and log_probs.shape[1] >= MANY_COLUMNS:
-            return self._candidates_by_blocks(log_probs, forbidden_ids)
+            return self._candidates_by_blocks(rows, log_probs, forbidden_ids)
         width = min(log_probs.shape[1], beam_size + 1 + len(forbidden_ids))
         best, token_ids = log_probs.topk(width)  # [N, W]
         impossible = torch.isin(token_ids, forbidden_ids) | best.isnan()
-        best = best.masked_fill(impossible, DEAD).view(-1, beam_size, width)
+        best = rows.spread(best.masked_fill(impossible, DEAD)).view(-1, beam_size, width)
         sums, places = (self.log_probs.unsqueeze(2) + best).flatten(1).topk(2 * beam_size)  # of K * W
-        token_ids = token_ids.view(-1, beam_size * width).gather(1, places)
+        token_ids = rows.spread(token_ids).view(-1, beam_size * width).gather(1, places)
         return Candidates(sums, best.flatten(1).gather(1, places), token_ids, places // width)
 
-    def _candidates_by_blocks(self, log_probs: Tensor, forbidden_ids: Tensor) -> Candidates:
+    def _candidates_by_blocks(self, rows: Rows, log_probs: Tensor, forbidden_ids: Tensor) -> Candidates:
         """Likewise in a quarter of the time: the best are in the blocks of a sentence's rows whose best are best.
 
         A block that holds something forbidden may be among them for nothing, so that many more are looked at. Of rows
         with NaN in them blocks are left out as a whole.
         """
-        (rows, vocab_size), beam_size = log_probs.shape, self.log_probs.shape[1]
+        vocab_size, beam_size = log_probs.shape[1], self.log_probs.shape[1]
         whole = vocab_size - vocab_size % BLOCK
         maxima = log_probs[:, :whole].unflatten(1, (-1, BLOCK)).amax(dim=2)
         if whole < vocab_size:
             maxima = torch.cat([maxima, log_probs[:, whole:].amax(dim=1, keepdim=True)], dim=1)
         blocks = maxima.shape[1]
-        maxima = maxima.nan_to_num(DEAD, neginf=DEAD).view(-1, beam_size, blocks) + self.log_probs.unsqueeze(2)
+        maxima = rows.spread(maxima.nan_to_num(DEAD, neginf=DEAD)).view(-1, beam_size, blocks)
+        maxima = maxima + self.log_probs.unsqueeze(2)
         for_nothing = beam_size * len((forbidden_ids // BLOCK).unique())
         chosen = maxima.flatten(1).topk(min(2 * beam_size + for_nothing, beam_size * blocks), sorted=False).indices
         parents = (chosen // blocks).unsqueeze(2).expand(-1, -1, BLOCK)  # [B, any, BLOCK]
         token_ids = (chosen % blocks * BLOCK).unsqueeze(2) + counting(BLOCK, log_probs.device)
-        places = (parents * vocab_size + token_ids.clamp(max=vocab_size - 1)).flatten(1)
-        best = log_probs.view(rows // beam_size, -1).gather(1, places)
+        # Parents that are dead (where there are few blocks) are read as some row that is not, and stay dead.
+        those = (rows.first().view(-1, 1, 1) + parents).clamp_(max=len(log_probs) - 1)
+        best = log_probs.view(-1).take(those * vocab_size + token_ids.clamp(max=vocab_size - 1)).flatten(1)
         parents, token_ids = parents.flatten(1), token_ids.flatten(1)
         struck_out = torch.zeros(vocab_size + BLOCK, dtype=torch.bool).index_fill_(0, forbidden_ids, True)
         struck_out[vocab_size:] = True
@@ -128,12 +162,12 @@ class Beams:
         sums, order = (self.log_probs.gather(1, parents) + best).topk(2 * beam_size)
         return Candidates(sums, *(part.gather(1, order) for part in (best, token_ids, parents)))
 
-    def _chosen_candidates(self, log_probs: Tensor, columns: Tensor) -> Candidates:
+    def _chosen_candidates(self, rows: Rows, log_probs: Tensor, columns: Tensor) -> Candidates:
         """Likewise of columns that somebody chose, none of them forbidden: so few that no row is cut first."""
         beam_size, count = self.log_probs.shape[1], log_probs.shape[1]
-        log_probs = log_probs.nan_to_num(DEAD, neginf=DEAD).view(-1, beam_size, count)
+        log_probs = rows.spread(log_probs.nan_to_num(DEAD, neginf=DEAD)).view(-1, beam_size, count)
         sums, places = (self.log_probs.unsqueeze(2) + log_probs).flatten(1).topk(2 * beam_size)  # of K * C
-        token_ids = columns.view(-1, beam_size * count).gather(1, places)
+        token_ids = rows.spread(columns).view(-1, beam_size * count).gather(1, places)
         return Candidates(sums, log_probs.flatten(1).gather(1, places), token_ids, places // count)
 
     def cover(self, attention_weights: Tensor) -> None:
@@ -177,12 +211,20 @@ class Beams:
         """Score that a new hypothesis must pass to be given, [B]; DEAD while fewer have finished than are wanted."""
         return self.finished_scores.gather(1, self.wanted.unsqueeze(1) - 1).squeeze(1)
 
-    def go_on(self, candidates: Candidates, eos_id: int) -> Candidates:
-        """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead."""
+    def go_on(self, candidates: Candidates, eos_id: int, *, threshold: float) -> Candidates:
+        """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead.
+
+        Those that are less likely than the likeliest of them by more than `threshold` do not live on, unless they are
+        among as many as are wanted; 0 is no limit.
+        """
         log_probs = candidates.log_probs.masked_fill(candidates.token_ids == eos_id, DEAD)
         order = log_probs.sort(dim=1, descending=True, stable=True).indices[:, : self.log_probs.shape[1]]
         chosen = candidates._replace(log_probs=log_probs).take(order)
-        chosen = chosen._replace(log_probs=chosen.log_probs.masked_fill(~self.open_places(), DEAD))
+        fallen = ~self.open_places()
+        if threshold:
+            spare = counting(self.log_probs.shape[1], self.log_probs.device) >= self.wanted.unsqueeze(1)
+            fallen |= spare & (chosen.log_probs < chosen.log_probs[:, :1] - threshold)
+        chosen = chosen._replace(log_probs=chosen.log_probs.masked_fill(fallen, DEAD))
         self.log_probs, self.token_ids, self.ages = chosen.log_probs, chosen.token_ids, self.ages + 1
         if self.coverage.shape[2]:
             self.coverage = self.coverage.gather(1, chosen.parents.unsqueeze(2).expand_as(self.coverage))

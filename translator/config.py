@@ -63,6 +63,8 @@ class DecodingOptions:
         n_best: Translations returned for each sentence, at most beam_size.
         length_penalty: alpha of ((5 + |Y|) / 6)^alpha (Wu et al. 2016, eq. 14), at most 10; 0 is off.
         coverage_penalty: beta of the same equation, at most 10; 0 is off.
+        pruning_threshold: Nats that a hypothesis may be behind the likeliest of its length and still be continued, at
+            most 100; 0 is no limit. As many as `n_best` are continued all the same.
         max_length_ratio: Target tokens allowed for each source token, at most 100.
         max_length_margin: Target tokens allowed besides.
     """
@@ -71,6 +73,7 @@ class DecodingOptions:
     n_best: int = 1
     length_penalty: float = 1.0
     coverage_penalty: float = 0.0
+    pruning_threshold: float = 0.0
     max_length_ratio: float = 2.0
     max_length_margin: int = 10
 
@@ -83,7 +86,8 @@ class DecodingOptions:
             f"n_best is {self.n_best}, wanted 1 to beam_size = {self.beam_size}; raise beam_size to get more.",
         )
         _require(self.beam_size <= MAX_BEAM_SIZE, f"beam_size is {self.beam_size}, wanted at most {MAX_BEAM_SIZE}.")
-        for name, highest in (("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)):
+        limits = {"length_penalty": 10, "coverage_penalty": 10, "pruning_threshold": 100, "max_length_ratio": 100}
+        for name, highest in limits.items():
             value = getattr(self, name)
             _require(
                 isfinite(value) and 0 <= value <= highest, f"{name} is {value}, wanted a number from 0 to {highest}."

@@ -45,9 +45,10 @@ def _score(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], alpha: floa
     wanted = pad(targets, engine.pad_id).ids.to(engine.device)  # [B, T]
     session, token_ids = engine.session(), torch.full_like(wanted[:, 0], Tokenizer.bos_id)
     session.admit(sources, beam_size=1)
+    places = torch.arange(len(pairs), device=engine.device)
     attention, log_probs = list[Tensor](), torch.empty(wanted.shape, device=engine.device)
     for step in range(wanted.shape[1]):
-        all_log_probs, attention_weights = session.step_in_full(token_ids)
+        all_log_probs, attention_weights = session.step_in_full(token_ids, places)
         token_ids = wanted[:, step]
         log_probs[:, step] = all_log_probs.gather(1, token_ids[:, None])[:, 0]
         attention.append(attention_weights)

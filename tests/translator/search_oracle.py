@@ -1,6 +1,6 @@
 """A model small enough to enumerate, and searches written to be obviously right, for the tests of the beam search."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from random import Random
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translator.beam_search import StepOutput
 from translator.config import DecodingOptions
 from translator.scoring import COVERAGE_FLOOR
+from translator.stepper import StepOutput
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 FORBIDDEN = (PAD, BOS)
@@ -69,20 +69,28 @@ class ToyStepper:
         self.model, self.device = model, device
         self.sources: list[Ids] = []
         self.prefixes: list[Ids] = []
-        self.beam_size = 0
+        self.owners: list[int] = []  # of each row
+        self.sentences = self.beam_size = 0
+        self.due: list[int] | None = None  # sentences kept, whose rows are to be ordered
         self.rows_per_step: list[int] = []
         self.reorders = 0
         self._previous: list[tuple[Tensor, Tensor]] = []
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         self.beam_size = beam_size
-        for source in sources:
-            self.sources += [tuple(source)] * beam_size
-            self.prefixes += [()] * beam_size
+        self.owners += range(self.sentences, self.sentences + len(sources))
+        self.sentences += len(sources)
+        self.sources += [tuple(source) for source in sources]
+        self.prefixes += [()] * len(sources)
 
-    def step(self, token_ids: Tensor) -> StepOutput:
-        assert token_ids.dtype == torch.int64
-        assert token_ids.shape == (len(self.sources),)
+    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+        assert token_ids.dtype == places.dtype == torch.int64
+        assert token_ids.shape == places.shape == (len(self.sources),)
+        assert self.due is None, "rows of a sentence that left are still there"
+        assert [place // self.beam_size for place in places.tolist()] == self.owners
+        assert sorted(set(self.owners)) == list(range(self.sentences)), "a sentence without a row"
+        firsts = [self.owners.index(owner) for owner in self.owners]
+        assert [place % self.beam_size for place in places.tolist()] == [n - first for n, first in enumerate(firsts)]
         for output, copy in self._previous:
             assert torch.equal(output.nan_to_num(), copy.nan_to_num()), "the search wrote into the last output"
             output.fill_(torch.nan)  # shows whether the search still looks at it
@@ -100,18 +108,22 @@ class ToyStepper:
     def reorder(self, rows: Tensor) -> None:
         assert rows.dtype == torch.int64
         chosen = rows.tolist()
-        assert [row // self.beam_size for row in chosen] == [i // self.beam_size for i in range(len(self.sources))]
-        assert chosen != list(range(len(chosen))), "nothing to do"
-        self.prefixes = [self.prefixes[row] for row in chosen]
+        assert chosen != list(range(len(self.sources))), "nothing to do"
+        kept = self.due or list(range(self.sentences))
+        self.owners = [kept.index(self.owners[row]) for row in chosen]
+        assert self.owners == sorted(self.owners)
+        self.sources, self.prefixes = ([part[row] for row in chosen] for part in (self.sources, self.prefixes))
+        self.sentences, self.due = len(kept), None
         self.reorders += 1
 
     def keep(self, sentences: Tensor) -> None:
         assert sentences.dtype == torch.int64
+        assert self.due is None
         kept = sentences.tolist()
         assert kept == sorted(set(kept))
-        rows = [sentence * self.beam_size + row for sentence, row in product(kept, range(self.beam_size))]
-        self.sources = [self.sources[row] for row in rows]
-        self.prefixes = [self.prefixes[row] for row in rows]
+        self.due = kept
+        if not kept:
+            self.sources, self.prefixes, self.owners, self.sentences, self.due = [], [], [], 0, None
 
 
 def log_prob_of(model: ToyModel, source: Ids, token_ids: Ids) -> float:
@@ -155,11 +167,28 @@ def greedy(model: ToyModel, source: Ids, max_length: int) -> Ids:
 
 
 def plain_beam_search(model: ToyModel, source: Ids, options: DecodingOptions) -> list[Found]:
-    """The rule of the search for one sentence on lists, without stopping early; float32 sums, as in the search."""
-    max_length, width = options.max_target_length(len(source)), options.beam_size
+    """The rule of the search for one sentence on lists, without stopping early."""
+    *_, (finished, live) = _plain_steps(model, source, options)
+    max_length = options.max_target_length(len(source))
+    at_limit = [token_ids for _, token_ids in live if len(token_ids) == max_length]
+    found = [Found(score_of(model, source, ids, options), ids, True) for ids in finished]
+    cut = [Found(score_of(model, source, ids, options), ids, False) for ids in at_limit]
+    ranked = [sorted(group, key=lambda each: -each.score) for group in (found, cut)]
+    return [*ranked[0], *ranked[1]][: options.n_best]
+
+
+def plain_live(model: ToyModel, source: Ids, options: DecodingOptions) -> list[list[Ids]]:
+    """The hypotheses that are continued at each length, as `plain_beam_search` goes on."""
+    return [[()], *([ids for _, ids in live] for _, live in _plain_steps(model, source, options))]
+
+
+def _plain_steps(
+    model: ToyModel, source: Ids, options: DecodingOptions
+) -> Iterator[tuple[list[Ids], list[tuple[np.float32, Ids]]]]:
+    """Yields, after each step, what has finished and what lives on; float32 sums, as in the search."""
     live: list[tuple[np.float32, Ids]] = [(np.float32(0.0), ())]
     finished: list[Ids] = []
-    for _ in range(max_length):
+    for _ in range(options.max_target_length(len(source))):
         candidates = [
             (log_prob + np.float32(token_log_prob), (*token_ids, token))
             for log_prob, token_ids in live
@@ -167,13 +196,12 @@ def plain_beam_search(model: ToyModel, source: Ids, options: DecodingOptions) ->
             if token not in FORBIDDEN and token_log_prob > DEAD
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
-        taken = candidates[: width - len(finished)]
-        finished += [token_ids for _, token_ids in taken if token_ids[-1] == EOS]
+        taken = candidates[: options.beam_size - len(finished)]
+        finished = finished + [token_ids for _, token_ids in taken if token_ids[-1] == EOS]
         live = [candidate for candidate in taken if candidate[1][-1] != EOS]
-        if len(finished) >= width:
-            break
-    at_limit = [token_ids for _, token_ids in live if len(token_ids) == max_length]
-    found = [Found(score_of(model, source, ids, options), ids, True) for ids in finished]
-    cut = [Found(score_of(model, source, ids, options), ids, False) for ids in at_limit]
-    ranked = [sorted(group, key=lambda each: -each.score) for group in (found, cut)]
-    return [*ranked[0], *ranked[1]][: options.n_best]
+        if live and options.pruning_threshold:
+            least = live[0][0] - np.float32(options.pruning_threshold)
+            live = [candidate for n, candidate in enumerate(live) if n < options.n_best or candidate[0] >= least]
+        yield finished, live
+        if len(finished) >= options.beam_size:
+            return

@@ -19,12 +19,14 @@ from tests.translator.search_oracle import (
     greedy,
     log_prob_of,
     plain_beam_search,
+    plain_live,
     score_of,
 )
-from translator.beam_search import BeamSearch, StepOutput
+from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.scoring import Hypothesis
+from translator.stepper import StepOutput
 
 SOURCE = (4, 5, EOS)
 SOURCES = ((4, EOS), (5, 4, 4, 5, 4, EOS), (4, 4, EOS), (5, EOS), (5, 5, 4, EOS))
@@ -36,13 +38,19 @@ penalties = st.sampled_from(PENALTIES)
 
 
 def options_for(
-    beam_size: int, *, n_best: int = 1, penalty: tuple[float, float] = (1.0, 0.0), max_length: int = 4
+    beam_size: int,
+    *,
+    n_best: int = 1,
+    penalty: tuple[float, float] = (1.0, 0.0),
+    max_length: int = 4,
+    threshold: float = 0.0,
 ) -> DecodingOptions:
     return DecodingOptions(
         beam_size=beam_size,
         n_best=n_best,
         length_penalty=penalty[0],
         coverage_penalty=penalty[1],
+        pruning_threshold=threshold,
         max_length_ratio=0.0,
         max_length_margin=max_length,
     )
@@ -109,6 +117,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(
     penalty=penalties,
     eos_logit=st.sampled_from([-4.0, -2.0, 0.0, 2.0]),
     impossible=st.sampled_from([0.0, 0.3]),
+    threshold=st.sampled_from([0.0, 0.5, 1.5, 4.0]),
     data=st.data(),
 )
 def test_stopping_early_gives_what_running_to_the_end_gives(
@@ -118,11 +127,12 @@ def test_stopping_early_gives_what_running_to_the_end_gives(
     penalty: tuple[float, float],
     eos_logit: float,
     impossible: float,
+    threshold: float,
     data: st.DataObject,
 ) -> None:
     n_best = data.draw(st.integers(1, beam_size))
     model = ToyModel(seed, vocab_size=8, eos_logit=eos_logit, impossible=impossible)
-    options = options_for(beam_size, n_best=n_best, penalty=penalty, max_length=max_length)
+    options = options_for(beam_size, n_best=n_best, penalty=penalty, max_length=max_length, threshold=threshold)
     expected = plain_beam_search(model, SOURCE, options)
     hypotheses = alone(model, SOURCE, options)
     assert [each.token_ids for each in hypotheses] == [each.token_ids for each in expected]
@@ -140,6 +150,30 @@ def test_a_long_hypothesis_that_will_win_is_waited_for() -> None:
     [hypothesis] = alone(model, SOURCE, options_for(2, max_length=9))
     assert hypothesis.token_ids == (*[4] * 8, EOS)
     assert hypothesis.score == pytest.approx(-1.5 * 6 / 14)
+
+
+@given(seed=seeds, threshold=st.sampled_from([0.0, 0.5, 2.0]))
+def test_rows_are_stepped_only_where_a_hypothesis_lives(seed: int, threshold: float) -> None:
+    """A plain search is asked how many live at each length: what is stepped is that, and one row to begin with."""
+    model = ToyModel(seed, vocab_size=8, eos_logit=-1.0)
+    options = options_for(4, max_length=6, threshold=threshold)
+    search, stepper = search_of(model, options)
+    search.admit([SOURCE])
+    search.run()
+    prefixes = plain_live(model, SOURCE, options)
+    assert stepper.rows_per_step == [len(each) for each in prefixes][: len(stepper.rows_per_step)]
+
+
+def test_a_hypothesis_that_falls_behind_is_not_continued() -> None:
+    """The second word costs 3 more; with a threshold of 2 it is not waited for, though it would win in the end."""
+
+    def late(log_probs: Tensor, source: Ids, prefix: Ids) -> Tensor:
+        cost = {(): {4: -0.1, 5: -3.1}, (4,): {EOS: -9.0}, (5,): {EOS: -0.1}}.get(prefix, {})
+        return torch.tensor([cost.get(token, -20.0 - token) for token in range(len(log_probs))])
+
+    for threshold, expected in ((0.0, (5, EOS)), (4.0, (5, EOS)), (2.0, (4, EOS))):
+        options = options_for(2, max_length=2, threshold=threshold)
+        assert alone(ToyModel(0, change=late), SOURCE, options)[0].token_ids == expected
 
 
 def test_it_does_stop_early() -> None:
@@ -255,7 +289,8 @@ def test_cancelled_sentences_free_their_rows_and_nobody_notices(
     assert search.live == 5 - len(gone)
     [late] = search.admit([SOURCE])
     results = search.run()
-    assert stepper.rows_per_step[before] == 3 * (5 - len(gone) + 1)
+    rows_each = 3 if before else 1  # who has just come has one
+    assert stepper.rows_per_step[before] == rows_each * (5 - len(gone)) + 1
     assert results.keys() == {late} | {ticket for i, ticket in enumerate(tickets) if i not in gone}
     for ticket, hypotheses in results.items():
         source = SOURCE if ticket == late else SOURCES[ticket - tickets[0]]
@@ -299,7 +334,7 @@ def test_an_empty_machine_can_be_stepped_and_filled_again() -> None:
 
 def test_a_beam_of_one_is_never_reordered() -> None:
     search, stepper = search_of(ToyModel(2, eos_logit=-2.0), options_for(1, max_length=20))
-    search.admit(SOURCES)
+    search.admit([SOURCE])
     search.run()
     assert stepper.reorders == 0
 
@@ -331,13 +366,13 @@ def test_eos_cannot_be_forbidden() -> None:
 
 
 class _Narrow(ToyStepper):
-    def step(self, token_ids: Tensor) -> StepOutput:
-        log_probs, attention_weights, _ = super().step(token_ids)
+    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+        log_probs, attention_weights, _ = super().step(token_ids, places)
         return StepOutput(log_probs, attention_weights[:, :1])
 
 
 def test_attention_that_does_not_reach_the_end_of_a_source_is_refused() -> None:
     search = BeamSearch(_Narrow(ToyModel(0)), bos_id=BOS, eos_id=EOS, options=options_for(2))
     search.admit([SOURCE])
-    with pytest.raises(ValueError, match="wanted 2 rows each and at least 3 source tokens"):
+    with pytest.raises(ValueError, match="wanted 1 rows each and at least 3 source tokens"):
         search.advance()

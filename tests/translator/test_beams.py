@@ -18,16 +18,21 @@ def beams_of(*source_lengths: int, beam_size: int = 3) -> Beams:
 
 
 def started(generator: torch.Generator, sentences: int, beam_size: int) -> Beams:
+    """Beams in which one hypothesis lives, or some do, or all."""
     beams = beams_of(*[4] * sentences, beam_size=beam_size)
     beams.log_probs = -torch.rand(sentences, beam_size, generator=generator).cumsum(dim=1)
+    counts = torch.randint(1, beam_size + 1, (sentences, 1), generator=generator)
+    beams.log_probs[torch.arange(beam_size) >= counts] = DEAD
     return beams
 
 
 def likeliest(sums: Tensor, log_probs: Tensor, forbidden: list[int]) -> Tensor:
-    """The K highest of all K * V sums, by sorting them all."""
+    """The K highest of all sums of a live row's and its tokens', by sorting them all."""
     log_probs = log_probs.nan_to_num(DEAD, neginf=DEAD).clone()
     log_probs[:, forbidden] = DEAD
-    everything = sums.unsqueeze(2) + log_probs.view(*sums.shape, -1)  # [B, K, V]
+    everything = torch.full((*sums.shape, log_probs.shape[1]), DEAD)  # [B, K, V]
+    everything[sums > DEAD] = log_probs
+    everything += sums.unsqueeze(2)
     return everything.flatten(1).sort(dim=1, descending=True).values[:, : sums.shape[1]]
 
 
@@ -42,16 +47,18 @@ def test_the_first_candidates_are_those_of_a_full_sort(
     forbidden = {each * 50 % columns for each in forbidden}  # in several blocks
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 4, beam_size)
-    log_probs = torch.randn(4 * beam_size, columns, generator=generator).log_softmax(dim=1)
+    rows = beams.rows()
+    log_probs = torch.randn(len(rows.places), columns, generator=generator).log_softmax(dim=1)
     log_probs[:, sorted(forbidden)] = 0.0  # tempting
     log_probs[0] = torch.nan
-    candidates = beams.candidates(log_probs, torch.tensor(sorted(forbidden), dtype=torch.int64))
+    candidates = beams.candidates(rows, log_probs, torch.tensor(sorted(forbidden), dtype=torch.int64))
     expected = likeliest(beams.log_probs, log_probs, sorted(forbidden))
     assert torch.equal(candidates.log_probs[:, :beam_size], expected)
     alive = candidates.log_probs > DEAD
     assert not set(candidates.token_ids[alive].tolist()) & forbidden
-    rows = torch.arange(4).unsqueeze(1) * beam_size + candidates.parents
-    assert torch.equal(log_probs[rows, candidates.token_ids][alive], candidates.token_log_probs[alive])
+    assert (candidates.parents < rows.counts.unsqueeze(1))[alive].all()
+    continued = (rows.first().unsqueeze(1) + candidates.parents)[alive]
+    assert torch.equal(log_probs[continued, candidates.token_ids[alive]], candidates.token_log_probs[alive])
     sums = beams.log_probs.gather(1, candidates.parents) + candidates.token_log_probs
     assert torch.equal(sums, candidates.log_probs)
 
@@ -63,14 +70,16 @@ def test_columns_that_were_chosen_give_the_candidates_of_a_vocabulary_without_th
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 4, beam_size)
-    rows = 4 * beam_size
-    log_probs = torch.randn(rows, chosen, generator=generator).log_softmax(dim=1)
-    columns = torch.stack([torch.randperm(60, generator=generator)[:chosen] for _ in range(rows)])
-    whole = torch.full((rows, 60), DEAD).scatter_(1, columns, log_probs)
+    rows = beams.rows()
+    count = len(rows.places)
+    log_probs = torch.randn(count, chosen, generator=generator).log_softmax(dim=1)
+    columns = torch.stack([torch.randperm(60, generator=generator)[:chosen] for _ in range(count)])
+    whole = torch.full((count, 60), DEAD).scatter_(1, columns, log_probs)
     nothing = torch.tensor([], dtype=torch.int64)
-    found, expected = beams.candidates(log_probs, nothing, columns), beams.candidates(whole, nothing)
+    found, expected = beams.candidates(rows, log_probs, nothing, columns), beams.candidates(rows, whole, nothing)
+    alive = expected.log_probs[:, :beam_size] > DEAD
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one[:, :beam_size], other[:, :beam_size])
+        assert torch.equal(one[:, :beam_size][alive], other[:, :beam_size][alive])
 
 
 @given(seed=st.integers(0, 10**6), beam_size=st.integers(1, 6), columns=st.sampled_from([12, 33 * BLOCK + 5]))
@@ -78,12 +87,14 @@ def test_columns_that_were_chosen_give_the_candidates_of_a_vocabulary_without_th
 def test_as_many_candidates_go_on_as_there_are_rows(seed: int, beam_size: int, columns: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     beams = started(generator, 3, beam_size)
-    log_probs = torch.randn(3 * beam_size, columns, generator=generator)
+    rows = beams.rows()
+    log_probs = torch.randn(len(rows.places), columns, generator=generator)
     log_probs[:, EOS] += 9  # every row would rather end
     log_probs = log_probs.log_softmax(dim=1)
     without_eos = log_probs.index_fill(1, torch.tensor([EOS]), DEAD)
     expected = likeliest(beams.log_probs, without_eos, [])
-    chosen = beams.go_on(beams.candidates(log_probs, torch.tensor([], dtype=torch.int64)), EOS)
+    candidates = beams.candidates(rows, log_probs, torch.tensor([], dtype=torch.int64))
+    chosen = beams.go_on(candidates, EOS, threshold=0.0)
     assert torch.equal(chosen.log_probs, expected)
     assert torch.equal(beams.log_probs, expected)
     assert not (beams.token_ids == EOS).any()

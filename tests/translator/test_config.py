@@ -57,7 +57,8 @@ def test_counts_of_the_search_are_whole_numbers_of_at_least_one(name: str, value
 
 
 @pytest.mark.parametrize(
-    ("name", "highest"), [("length_penalty", 10), ("coverage_penalty", 10), ("max_length_ratio", 100)]
+    ("name", "highest"),
+    [("length_penalty", 10), ("coverage_penalty", 10), ("pruning_threshold", 100), ("max_length_ratio", 100)],
 )
 @pytest.mark.parametrize(
     "value", [-0.1, float("nan"), float("inf"), 100.5], ids=["negative", "no number", "infinite", "too large"]

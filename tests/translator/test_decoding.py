@@ -10,7 +10,8 @@ from translator.batch import pad
 from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
 from translator.decoding import CROWD, DecodingQueue, decode_all
-from translator.engine import DecodingEngine, DecodingSession
+from translator.decoding_session import DecodingSession
+from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError
 from translator.model import TranslationModel
 from translator.scoring import Hypothesis
@@ -254,10 +255,10 @@ def test_cancelling_stops_before_the_next_step(
     steps = 0
     step = DecodingSession.step
 
-    def counted_step(self: DecodingSession, token_ids: torch.Tensor) -> object:
+    def counted_step(self: DecodingSession, *rows: torch.Tensor) -> object:
         nonlocal steps
         steps += 1
-        return step(self, token_ids)
+        return step(self, *rows)
 
     monkeypatch.setattr(DecodingSession, "step", counted_step)
     with pytest.raises(CancelledError, match="The translation was cancelled"):

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from tests.translator import numpy_model
 from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8
+from tests.translator.full_beams import FullBeams
 from translator.batch import pad
-from translator.engine import DecodingEngine, DecodingSession
+from translator.decoding_session import room_for
+from translator.engine import DecodingEngine
 from translator.lstm_cell import lstm_cell, parameters_of
 from translator.products import ComputeType, Product, make_product
 
@@ -27,7 +29,7 @@ ids = st.integers(4, 23)
 sources = st.lists(st.lists(ids, min_size=1, max_size=7), min_size=1, max_size=4)
 
 
-def follow(session: DecodingSession, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def follow(session: FullBeams, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Steps all rows along targets of one length: log-probabilities [N, T, V] and attention [N, T, S]."""
     steps = [session.step(column) for column in torch.tensor(targets).t()]
     return torch.stack([step.log_probs for step in steps], 1), torch.stack(
@@ -63,7 +65,7 @@ def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size
     length = data.draw(st.integers(1, 6), label="length")
     row = st.lists(ids, min_size=length, max_size=length)
     targets = data.draw(st.lists(row, min_size=rows, max_size=rows), label="targets")
-    session = ENGINE.session()
+    session = FullBeams(ENGINE)
     session.admit(sources, beam_size)
     log_probs, attention = follow(session, targets)
     for n, target in enumerate(targets):
@@ -79,7 +81,7 @@ def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size
 def test_steps_equal_the_plain_model(layers: int, lexical_shortcut: bool) -> None:
     model = make_model(3, decoder_layers=layers, attention_heads=layers, lexical_shortcut=lexical_shortcut)
     target = [BOS, 4, 19, 19, 8, 6]
-    session = DecodingEngine(model, pad_id=PAD).session()
+    session = FullBeams(DecodingEngine(model, pad_id=PAD))
     session.admit([SOURCES[0]], 1)
     for found, expected in zip(follow(session, [target]), numpy_model.decode(model, SOURCES[0], target), strict=True):
         np.testing.assert_allclose(found[0, :, : expected.shape[1]].numpy(), expected, atol=1e-5)
@@ -90,7 +92,7 @@ def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tole
     """A weight of this model is about 0.4 and a product sums about twenty: an error of a percent each, at most."""
     model = make_model(3, lexical_shortcut=True)
     target = [BOS, 4, 19, 19, 8, 6]
-    session = DecodingEngine(model, pad_id=PAD, compute_type=compute_type).session()
+    session = FullBeams(DecodingEngine(model, pad_id=PAD, compute_type=compute_type))
     session.admit([SOURCES[0]], 1)
     log_probs, attention = follow(session, [target])
     expected, expected_attention = numpy_model.decode(model, SOURCES[0], target)
@@ -101,7 +103,7 @@ def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tole
 @needs_int8
 def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
     engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
-    alone, company = engine.session(), engine.session()
+    alone, company = FullBeams(engine), FullBeams(engine)
     alone.admit(SOURCES[1:2], 2)
     company.admit(SOURCES, 2)
     for token in (BOS, 7, 9):
@@ -129,15 +131,15 @@ def test_no_row_is_larger_than_its_product_was_told(
     layers = {"decoder_layers": decoder_layers, "encoder_layers": encoder_layers}
     model = make_model(seed, weight=weight, **layers, lexical_shortcut=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("translator.engine.make_product", checked)
+        patch.setattr("translator.packed_model.make_product", checked)
         patch.setattr("translator.output.make_product", checked)
-        session = DecodingEngine(model, pad_id=PAD).session()
+        session = FullBeams(DecodingEngine(model, pad_id=PAD))
     session.admit(sources, 2)
     follow(session, [[BOS, *range(4, 14)]] * (2 * len(sources)))
 
 
 def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
-    session = ENGINE.session()
+    session = FullBeams(ENGINE)
     short, long, joined = SOURCES[1], [*range(4, 13), EOS], SOURCES[2]
     session.admit([short], 2)
     said = [session.step(torch.tensor([BOS, 5]))]
@@ -160,7 +162,7 @@ def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
 
 
 def test_reordered_rows_continue_from_where_they_were_sent() -> None:
-    session = ENGINE.session()
+    session = FullBeams(ENGINE)
     session.admit(SOURCES[:2], 3)
     session.step(torch.tensor([4, 5, 6, 7, 8, 9]))
     session.reorder(torch.tensor([2, 2, 0, 4, 3, 4]))
@@ -171,8 +173,51 @@ def test_reordered_rows_continue_from_where_they_were_sent() -> None:
         torch.testing.assert_close(log_probs[n], expected[-1], atol=1e-5, rtol=0)
 
 
-def test_log_probabilities_are_normalised() -> None:
+@settings(max_examples=20)
+@given(sources, st.data())
+def test_beams_that_grow_and_shrink_equal_the_teacher_forced_pass(
+    sources: list[list[int]], data: st.DataObject
+) -> None:
+    """Each sentence goes on with any number of rows, and sentences leave while others stay."""
+    beam_size = data.draw(st.integers(1, 6), label="beam size")
     session = ENGINE.session()
+    session.admit(sources, beam_size)
+    rows: list[tuple[int, list[int]]] = [(sentence, []) for sentence in range(len(sources))]  # source, tokens so far
+    for _ in range(4):
+        order = list(dict.fromkeys(sentence for sentence, _ in rows))
+        places = [
+            order.index(sentence) * beam_size + sum(other == sentence for other, _ in rows[:n])
+            for n, (sentence, _) in enumerate(rows)
+        ]
+        tokens = data.draw(st.lists(ids, min_size=len(rows), max_size=len(rows)), label="tokens")
+        rows = [(sentence, [*before, token]) for (sentence, before), token in zip(rows, tokens, strict=True)]
+        log_probs, attention, _ = session.step(torch.tensor(tokens), torch.tensor(places))
+        assert len(log_probs) == len(attention) == len(rows)
+        for row, (sentence, target) in enumerate(rows):
+            expected, expected_attention = teacher_forced(sources[sentence], target)
+            torch.testing.assert_close(log_probs[row], expected[-1], atol=1e-5, rtol=0)
+            length = len(sources[sentence])
+            torch.testing.assert_close(attention[row, :length], expected_attention[-1], atol=1e-5, rtol=0)
+        stay = sorted(data.draw(st.sets(st.sampled_from(order), min_size=1), label="who stays"))
+        if len(stay) < len(order):
+            session.keep(torch.tensor([order.index(sentence) for sentence in stay]))
+        chosen = []
+        for sentence in stay:
+            own = [n for n, (owner, _) in enumerate(rows) if owner == sentence]
+            chosen += data.draw(st.lists(st.sampled_from(own), min_size=1, max_size=beam_size), label="rows")
+        session.reorder(torch.tensor(chosen))
+        rows = [rows[n] for n in chosen]
+
+
+@given(st.integers(1, 5000))
+def test_there_is_room_for_all_rows_in_few_sizes(rows: int) -> None:
+    assert rows <= room_for(rows) < rows + 16
+    assert rows == room_for(rows) or rows > 16
+    assert len({room_for(n) for n in range(1, 321)}) <= 40
+
+
+def test_log_probabilities_are_normalised() -> None:
+    session = FullBeams(ENGINE)
     session.admit(SOURCES, 2)
     log_probs, attention, _ = session.step(torch.full((6,), BOS))
     assert (log_probs.dtype, attention.dtype) == (torch.float32, torch.float32)
@@ -181,13 +226,13 @@ def test_log_probabilities_are_normalised() -> None:
 
 
 def test_a_step_without_a_sentence_is_refused() -> None:
-    session = ENGINE.session()
+    session = FullBeams(ENGINE)
     with pytest.raises(RuntimeError, match=r"step\(\) came before admit\(\); admit at least one source first"):
         session.step(torch.tensor([BOS]))
 
 
 def test_an_empty_session_can_be_reordered_emptied_and_filled_again() -> None:
-    session = ENGINE.session()
+    session = FullBeams(ENGINE)
     session.reorder(torch.tensor([], dtype=torch.int64))
     session.keep(torch.tensor([], dtype=torch.int64))
     session.admit(SOURCES[:1], 1)
@@ -215,7 +260,7 @@ def test_an_engine_evaluates_and_teaches_nothing() -> None:
     engine = DecodingEngine(model, pad_id=PAD)
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
-    session = engine.session()
+    session = FullBeams(engine)
     session.admit(SOURCES, 1)
     assert not any(tensor.requires_grad for tensor in session.step(torch.full((3,), BOS))[:2])
 
@@ -225,7 +270,7 @@ def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> Non
     targets = [[BOS, n, n + 1, n + 2] for n in range(4, 16)]
 
     def search(target: list[int]) -> Tensor:
-        session = ENGINE.session()
+        session = FullBeams(ENGINE)
         session.admit(SOURCES[:1], 1)
         return follow(session, [target])[0]
 

@@ -12,10 +12,11 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from tests.translator.conftest import COMPUTE_TYPES, make_model
+from tests.translator.full_beams import FullBeams
 from translator.beam_search import BeamSearch
 from translator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, verify_checkpoint
 from translator.config import DecodingOptions
-from translator.engine import DecodingEngine, DecodingSession
+from translator.engine import DecodingEngine
 from translator.errors import CheckpointError
 from translator.forced_decoding import score_all
 from translator.inference import Translator
@@ -102,7 +103,7 @@ def test_a_checkpoint_keeps_its_shortlist_and_sees_that_it_is_whole(checkpoint: 
             reader(tmp_path / "listed")
 
 
-def in_full(session: DecodingSession, token_ids: Tensor, source: Sequence[int]) -> Tensor:
+def in_full(session: FullBeams, token_ids: Tensor, source: Sequence[int]) -> Tensor:
     """What the whole vocabulary says, made to speak of the pieces of one source alone."""
     log_probs = session.step_in_full(token_ids)[0]
     listed = make_shortlist().pieces(source)
@@ -126,7 +127,7 @@ def spread(log_probs: Tensor, token_ids: Tensor) -> Tensor:
 def test_a_step_says_of_the_listed_pieces_what_the_whole_vocabulary_says_of_them(compute_type: ComputeType) -> None:
     tolerance = 1e-5 if compute_type == "float32" else 0.05
     engine = DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
-    session, full = engine.session(), DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type).session()
+    session, full = FullBeams(engine), FullBeams(DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type))
     session.admit(SOURCES, 2)
     full.admit(SOURCES, 2)
     for token in (BOS, 9, 20):
@@ -188,7 +189,7 @@ def test_company_changes_nothing(compute_type: ComputeType, order: list[int], be
 
 
 def test_sentences_that_join_and_leave_keep_their_lists() -> None:
-    session = engine_with(make_shortlist()).session()
+    session = FullBeams(engine_with(make_shortlist()))
     session.admit(SOURCES[1:2], 1)
     session.step(torch.tensor([BOS]))
     session.admit([SOURCES[2], SOURCES[3]], 1)
@@ -196,7 +197,7 @@ def test_sentences_that_join_and_leave_keep_their_lists() -> None:
     session.keep(torch.tensor([0, 2]))
     said = session.step(torch.tensor([9, 10]))
     assert said.token_ids is not None
-    alone = DecodingEngine(MODEL, pad_id=PAD).session()
+    alone = FullBeams(DecodingEngine(MODEL, pad_id=PAD))
     alone.admit(SOURCES[3:4], 1)
     alone.step(torch.tensor([BOS]))
     expected = in_full(alone, torch.tensor([10]), SOURCES[3])[0]
@@ -205,7 +206,7 @@ def test_sentences_that_join_and_leave_keep_their_lists() -> None:
 
 def test_who_leaves_takes_nothing_from_the_others_while_few_have() -> None:
     """Of eight sentences one leaves, which stays in memory; the others say what they say alone."""
-    session = engine_with(make_shortlist()).session()
+    session = FullBeams(engine_with(make_shortlist()))
     many = [SOURCES[0], SOURCES[2], SOURCES[1], SOURCES[3]] * 2
     session.admit(many, 2)
     session.step(torch.full((16,), BOS))
@@ -214,7 +215,7 @@ def test_who_leaves_takes_nothing_from_the_others_while_few_have() -> None:
     said = session.step(torch.tensor([7, 9] * 7))
     assert said.token_ids is not None
     for place, source in enumerate(many[number] for number in stay):
-        alone = engine_with(make_shortlist()).session()
+        alone = FullBeams(engine_with(make_shortlist()))
         alone.admit([source], 2)
         alone.step(torch.full((2,), BOS))
         expected = alone.step(torch.tensor([7, 9]))
@@ -227,13 +228,13 @@ def test_who_leaves_takes_nothing_from_the_others_while_few_have() -> None:
 
 
 def test_who_joins_finds_those_that_left_gone() -> None:
-    session = engine_with(make_shortlist()).session()
+    session = FullBeams(engine_with(make_shortlist()))
     session.admit([SOURCES[0]] * 8, 1)
     session.step(torch.full((8,), BOS))
     session.keep(torch.arange(7))
     session.admit([SOURCES[3]], 1)
     said = session.step(torch.tensor([9] * 7 + [BOS]))
-    alone = engine_with(make_shortlist()).session()
+    alone = FullBeams(engine_with(make_shortlist()))
     alone.admit([SOURCES[3]], 1)
     expected = alone.step(torch.tensor([BOS]))
     assert said.token_ids is not None
@@ -256,7 +257,7 @@ def test_long_lists_leave_with_their_sentences() -> None:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("translator.output.COLUMN_STEP", 1)
-        session = engine_with(long).session()
+        session = FullBeams(engine_with(long))
         session.admit([[LANGUAGE, 13, EOS], [OTHER, 13, EOS]], 1)
         wide = session.step(torch.full((2,), BOS)).log_probs.shape[1]
         session.keep(torch.tensor([0]))
