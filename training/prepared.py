@@ -26,7 +26,7 @@ from training.corpus import load_corpus
 from training.dataset import Dataset, DirectedCorpus, Ids
 from training.examples import build_dataset
 from training.start import choose_tokenizer
-from training.validation import HeldOut, load_held_out
+from training.validation import HeldOut, read_sets, tokenise_sets
 from translator.checkpoint import Checkpoint
 from translator.errors import CheckpointError, CorpusError
 from translator.folders import readable, replace_folder
@@ -63,11 +63,12 @@ def prepare_text(config: ExperimentConfig, checkpoint: Checkpoint | None) -> Pre
         ConfigError: The experiment asks for languages that the checkpoint does not know.
         CorpusError: A file cannot be used, or nothing is left of it.
     """
+    held_out = read_sets(config.validation)  # first: what is wrong with it is told before minutes of reading
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
     tokenizer = choose_tokenizer(config, texts, checkpoint)
     dataset = build_dataset(texts, tokenizer, max_tokens=config.cleaning.max_tokens, augmentation=config.augmentation)
-    held_out = load_held_out(config.validation, tokenizer)
-    return PreparedText(tuple(str(text.report) for text in texts), tokenizer, dataset, held_out)
+    reports = tuple(str(text.report) for text in texts)
+    return PreparedText(reports, tokenizer, dataset, tokenise_sets(held_out, tokenizer))
 
 
 def check_destination(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import sacrebleu
@@ -59,7 +60,15 @@ class Validation:
         return sum(self.bleu.values()) / len(self.bleu)
 
 
-def load_held_out(config: ValidationConfig, tokenizer: Tokenizer) -> list[HeldOut]:
+class HeldOutText(NamedTuple):
+    """A validation set as text: pairs with text on both sides."""
+
+    name: str
+    target: str
+    pairs: list[tuple[str, str]]
+
+
+def read_sets(config: ValidationConfig) -> list[HeldOutText]:
     """Reads the validation sets.
 
     Raises:
@@ -68,19 +77,25 @@ def load_held_out(config: ValidationConfig, tokenizer: Tokenizer) -> list[HeldOu
     sets = []
     for files in config.sets:
         pairs = islice(read_pairs(files.source_file, files.target_file), config.sentences or None)
-        usable = [(clean_line(source), target) for source, target in pairs if source.strip() and target.strip()]
+        usable = [(source, target) for source, target in pairs if source.strip() and target.strip()]
         if not usable:
             raise CorpusError(f"{files.source_file} holds no pair to validate on; give one with text on both sides.")
-        sets.append(
-            HeldOut(
-                f"{files.source}-{files.target}",
-                tokenizer.language_id(files.target),
-                tokenizer.encode_batch([source for source, _ in usable]),
-                tokenizer.encode_batch([clean_line(target) for _, target in usable]),
-                [target for _, target in usable],
-            )
-        )
+        sets.append(HeldOutText(f"{files.source}-{files.target}", files.target, usable))
     return sets
+
+
+def tokenise_sets(sets: Sequence[HeldOutText], tokenizer: Tokenizer) -> list[HeldOut]:
+    """Makes pieces of validation sets, cleaned; references stay as they are."""
+    return [
+        HeldOut(
+            name,
+            tokenizer.language_id(target),
+            sources=tokenizer.encode_batch([clean_line(source) for source, _ in pairs]),
+            targets=tokenizer.encode_batch([clean_line(reference) for _, reference in pairs]),
+            references=[reference for _, reference in pairs],
+        )
+        for name, target, pairs in sets
+    ]
 
 
 def validate(

@@ -9,7 +9,7 @@ import pytest
 from tests.training.small_run import assert_same_run, write_run
 from training.config import load_config
 from training.experiment import prepare_and_save, train
-from training.prepared import load_prepared
+from training.prepared import load_prepared, prepare_text
 from translator.errors import ConfigError, CorpusError
 
 SETTINGS: dict[str, Any] = {
@@ -137,3 +137,14 @@ def test_another_format_is_refused(prepared: tuple[Path, Path]) -> None:
     (folder / "text.json").write_text(json.dumps(table | {"format": 1}))
     with pytest.raises(CorpusError, match="has format 1, wanted 2; prepare it anew"):
         train(config, prepared=folder)
+
+
+def test_what_is_wrong_with_the_held_out_text_is_told_before_the_corpora_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(write_run(tmp_path, **SETTINGS))
+    held_out = config.validation.sets[0].source_file
+    held_out.rename(tmp_path / "elsewhere")
+    monkeypatch.setattr("training.prepared.load_corpus", lambda *_: pytest.fail("a corpus was read"))
+    with pytest.raises(CorpusError, match=held_out.name):
+        prepare_text(config, None)

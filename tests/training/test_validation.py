@@ -11,7 +11,7 @@ from torch.nn import functional
 from tests.training.small_run import SOURCES, TARGETS, VOCAB_SIZE, write_lines
 from training.config import DirectionFiles, ValidationConfig
 from training.dataset import source_ids
-from training.validation import HeldOut, Validation, load_held_out, validate
+from training.validation import HeldOut, Validation, read_sets, tokenise_sets, validate
 from translator.batch import pair
 from translator.config import DecodingOptions
 from translator.errors import CorpusError, LanguageError
@@ -32,7 +32,7 @@ def config_of(
 
 @pytest.fixture
 def held_out(tmp_path: Path, tokenizer: Tokenizer) -> HeldOut:
-    return load_held_out(config_of(tmp_path, SOURCES, TARGETS), tokenizer)[0]
+    return tokenise_sets(read_sets(config_of(tmp_path, SOURCES, TARGETS)), tokenizer)[0]
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_checkpoints_are_chosen_by_the_mean_over_directions() -> None:
 
 def test_the_model_reads_clean_text_and_bleu_the_file(tmp_path: Path, tokenizer: Tokenizer) -> None:
     config = config_of(tmp_path, ["the\u00a0cat  runs"], ["runs  cat the"])
-    [held_out] = load_held_out(config, tokenizer)
+    [held_out] = tokenise_sets(read_sets(config), tokenizer)
     assert (held_out.name, held_out.language_id) == ("en-de", tokenizer.language_id("de"))
     assert tokenizer.decode(held_out.sources[0]).text == "the cat runs"
     assert tokenizer.decode(held_out.targets[0]).text == "runs cat the"
@@ -132,14 +132,14 @@ def test_the_model_reads_clean_text_and_bleu_the_file(tmp_path: Path, tokenizer:
 
 def test_the_first_sentences_are_taken_and_those_without_text_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
     config = config_of(tmp_path, ["a", "", "c", "d", "e"], ["a", "b", " ", "d", "e"], sentences=4)
-    assert load_held_out(config, tokenizer)[0].references == ["a", "d"]
+    assert tokenise_sets(read_sets(config), tokenizer)[0].references == ["a", "d"]
 
 
 def test_a_set_without_text_is_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
     with pytest.raises(CorpusError, match=r"dev\.en holds no pair to validate on; give one with text on both sides"):
-        load_held_out(config_of(tmp_path, ["", "a"], ["a", ""]), tokenizer)
+        tokenise_sets(read_sets(config_of(tmp_path, ["", "a"], ["a", ""])), tokenizer)
 
 
 def test_a_set_in_a_language_that_is_not_learnt_is_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
     with pytest.raises(LanguageError, match="'fr' is not a language of this tokenizer; choose from: de, en"):
-        load_held_out(config_of(tmp_path, ["a"], ["b"], target="fr"), tokenizer)
+        tokenise_sets(read_sets(config_of(tmp_path, ["a"], ["b"], target="fr")), tokenizer)
