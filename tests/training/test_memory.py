@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 
@@ -36,8 +37,9 @@ def test_blocks_that_were_freed_are_used_again() -> None:
         kept, faults = told.split()
         assert kept == ("True" if how == "keep" else "None")
         found[how] = int(faults)
-    assert found["keep"] < 50  # of eight blocks of 28 MB, ten times over
+    pages = 7_000_000 * 4 // resource.getpagesize()  # of a block
     assert found["leave"] > 10 * found["keep"]
+    assert found["keep"] < 2 * pages  # one may find no hole of its size once, and then has new pages
 
 
 def test_kernels_are_kept_unless_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
