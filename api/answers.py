@@ -72,7 +72,7 @@ def sign(translator: TextTranslator, beam_size: int | None) -> Signatures:
 
 def _sign(model: ModelFacts, beam_size: int) -> Signature:
     options = asdict(model.decoding) | {"beam_size": beam_size}
-    del options["n_best"]  # how many answers are shown changes none of them
+    del options["n_best"]  # the request says how many; a search for several gives up fewer hypotheses
     return Signature(model=model.name, weights=model.weights_sha256, tokenizer=model.tokenizer_sha256, decoding=options)
 
 

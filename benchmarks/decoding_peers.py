@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,6 @@ import torch
 
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
-from translator.config import DecodingOptions
 from translator.decoding import decode_all
 from translator.engine import DecodingEngine
 from translator.products import ComputeType
@@ -216,7 +216,7 @@ def _translated(
     tokenizer = checkpoint.tokenizer
     language = tokenizer.language_id("de")
     encoded = [[language, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(sources)]
-    options = DecodingOptions(beam_size=beam, length_penalty=checkpoint.manifest.decoding.length_penalty)
+    options = replace(checkpoint.manifest.decoding, beam_size=beam)
     found = [each[0] for each in decode_all(engine, tokenizer, encoded, options=options, batch_size=batch)]
     return [tokenizer.decode(each.token_ids).text for each in found], sum(len(each.token_ids) for each in found)
 

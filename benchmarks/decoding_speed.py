@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -23,7 +24,7 @@ from training.cleaning import clean_line
 from training.corpus import read_lines
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
-from translator.config import DecodingOptions, ModelConfig
+from translator.config import ModelConfig
 from translator.decoding import decode_all
 from translator.decoding_session import DecodingSession
 from translator.engine import DecodingEngine
@@ -175,7 +176,7 @@ def _measure(
 def _decode(
     engine: DecodingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, batch: int
 ) -> list[list[Hypothesis]]:
-    options = DecodingOptions(beam_size=beam, length_penalty=checkpoint.manifest.decoding.length_penalty)
+    options = replace(checkpoint.manifest.decoding, beam_size=beam)
     return decode_all(engine, checkpoint.tokenizer, sources, options=options, batch_size=batch)
 
 

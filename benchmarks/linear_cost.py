@@ -4,7 +4,8 @@
 
 One text is translated as a whole, English into German, of so many sentences of the training text, all different (what
 is said twice in a text is translated once); short ones several times, other sentences each time, and the median is
-told. What a token costs falls while the batch fills; from there on it should stay.
+told. The memory is the most that the process had so far. What a token costs falls while the batch fills; from there on
+it should stay.
 """
 
 import argparse
@@ -31,6 +32,8 @@ def main() -> None:
     """Prints a row for each length, and draws them."""
     options = _arguments()
     sentences = _sentences(options.source)
+    if max(options.sentences) > len(sentences):
+        raise SystemExit(f"{options.source} has {len(sentences):,} different sentences, which is less than asked for.")
     tokenizer = load_checkpoint(find_checkpoint(options.model)).tokenizer
     translator = Translator.load(options.model)
     _timed(translator, sentences[:200])
@@ -65,7 +68,7 @@ def _sentences(source: Path) -> list[str]:
 def _timed(translator: Translator, sentences: list[str]) -> float:
     text = " ".join(sentences)
     started = time.perf_counter()
-    translator.translate(text, source="en", target="de")
+    translator.translate([text], source="en", target="de")
     return time.perf_counter() - started
 
 

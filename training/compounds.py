@@ -1,34 +1,14 @@
 """Sentences made one by "and" or "but": long ones that are a sentence, where joined pairs are many in a row."""
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from training.copying import Pair
-from translator.text import words
+from training.uncapitalised import Uncapitalised
 
 CONJUNCTIONS = {"de": ("und", "aber"), "en": ("and", "but"), "es": ("y", "pero"), "fr": ("et", "mais")}
 LENGTHS = (2, 2, 3, 4)  # clauses
-
-
-class Uncapitalised:
-    """Writes a sentence's first word as it would be written inside of one."""
-
-    def __init__(self, sentences: Iterable[str]) -> None:
-        """Counts how words that do not begin a sentence are written in `sentences`."""
-        self._written: Counter[str] = Counter()
-        for text in sentences:
-            self._written.update(text[start:end] for start, end in words(text)[1:])
-
-    def __call__(self, text: str) -> str:
-        """Returns the text with its first letter small, if the word is rather written so elsewhere."""
-        spans = words(text)
-        if not spans or spans[0][0]:
-            return text
-        first = text[: spans[0][1]]
-        small = first[0].lower() + first[1:]
-        return small + text[len(first) :] if self._written[small] > self._written[first] else text
 
 
 def compounds(pairs: Sequence[Pair], languages: tuple[str, str], chance: random.Random) -> list[Pair]:

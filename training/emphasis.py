@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from training.copying import Pair
 from training.links import link_words
+from training.uncapitalised import Uncapitalised
 from translator.alignment import Link, Span
 
 JOINTS = (", ", ", ", ", ", " ")
@@ -17,11 +18,19 @@ TIMES = (2, 2, 2, 3, 4)
 SHORTEST = 3  # letters
 
 
-def emphasised(pair: Pair, links: Collection[Link], chance: random.Random) -> Pair:
+def emphasised(
+    pair: Pair, links: Collection[Link], chance: random.Random, *, inner: tuple[Uncapitalised, Uncapitalised]
+) -> Pair:
     """Says a word and its translation two to four times; both must be linked to each other alone.
 
+    Args:
+        pair: Source and target.
+        links: Between their `link_words`.
+        chance: Decides which word, and how often.
+        inner: Of either side, how a word that began the sentence is written when it is said again.
+
     Example:
-        >>> emphasised(("Das alte Haus", "The old house"), {(1, 1)}, random.Random(0))
+        >>> emphasised(("Das alte Haus", "The old house"), {(1, 1)}, random.Random(0), inner=(Uncapitalised([]),) * 2)
         ('Das alte, alte, alte Haus', 'The old, old, old house')
     """
     sides = [link_words(text) for text in pair]
@@ -36,7 +45,7 @@ def emphasised(pair: Pair, links: Collection[Link], chance: random.Random) -> Pa
     if not candidates:
         return pair
     link, times, joint = chance.choice(candidates), chance.choice(TIMES), chance.choice(JOINTS)
-    source, target = (_said_again(pair[side], sides[side][link[side]], times, joint) for side in (0, 1))
+    source, target = (_said_again(pair[side], sides[side][link[side]], times, joint, inner[side]) for side in (0, 1))
     return source, target
 
 
@@ -46,9 +55,8 @@ def _can_be_said_again(text: str, spans: list[Span], place: int) -> bool:
     return apart and end - start >= SHORTEST and text[start:end].isalpha()
 
 
-def _said_again(text: str, span: Span, times: int, joint: str) -> str:
+def _said_again(text: str, span: Span, times: int, joint: str, inner: Uncapitalised) -> str:
     start, end = span
     word = text[start:end]
-    # At the beginning the capital is the sentence's, unless the word is in capitals all through.
-    again = word.lower() if start == 0 and end < len(text) and not word.isupper() else word
+    again = inner(word) if start == 0 and end < len(text) else word
     return text[:start] + joint.join([word] + [again] * (times - 1)) + text[end:]

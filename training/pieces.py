@@ -14,6 +14,7 @@ from training.dataset import Ids
 from training.emphasis import emphasised
 from training.links import NOWHERE, Guide, turned
 from training.resegmentation import Resegmenter
+from training.uncapitalised import Uncapitalised
 from translator.alignment import Link
 from translator.tokenizer import Tokenizer
 
@@ -51,7 +52,8 @@ class Pieces(NamedTuple):
     def emphasised(self, tokenizer: Tokenizer, chance: random.Random) -> "Pieces":
         """The pairs that have linked words, one of them said again."""
         linked = zip(self.pairs, self.links or [], strict=True)
-        return self._changed((emphasised(pair, links, chance) for pair, links in linked), tokenizer)
+        inner = Uncapitalised(source for source, _ in self.pairs), Uncapitalised(target for _, target in self.pairs)
+        return self._changed((emphasised(pair, links, chance, inner=inner) for pair, links in linked), tokenizer)
 
     def _changed(self, changed: Iterable[Pair], tokenizer: Tokenizer) -> "Pieces":
         """What is not as it was of `changed`, which holds each pair."""

@@ -1,4 +1,4 @@
-"""Words of another language in quotes, which a translation leaves as they are.
+"""Foreign words in quotes, which a translation leaves as they are.
 
 A model that has met quotes around its own two languages only translates whatever stands in them, or garbles what it
 cannot. Here what is quoted, or a name, becomes on both sides the same few words of a third language.
@@ -39,7 +39,7 @@ FOREIGN_WORDS = {
     "el": "efcharisto filos ilios kalinichta kafes nero parea spiti thalassa yia sou",
 }  # fmt: skip
 COUNTS = (1, 1, 1, 2, 2, 3)  # of words in a quotation
-_QUOTATION = re.compile(r"[\"“„«»”]([^\"“„«»”]+)[\"“„«»”]")
+_QUOTATION = re.compile(r"[\"“„«»”]([^\"“„«»”]+?)[,.!?…\s]*[\"“„«»”]")  # marks at its end stay
 
 
 def foreign_phrases(*spoken: str) -> list[list[str]]:
@@ -59,6 +59,8 @@ def quoted(pair: Pair, chance: random.Random, phrases: list[list[str]]) -> Pair:
         places = [_QUOTATION.search(side) for side in pair]
         spans = [place.span(1) for place in places if place]
         phrase = _phrase(chance, phrases)
+    elif any(quotations):
+        return pair
     else:
         shared = names_of(pair[0]) & names_of(pair[1])
         if len(shared) != 1:

@@ -11,14 +11,15 @@ is never above 0, so `log_prob / length_penalty(maximum length)` is a bound on a
 Were the places of the finished filled again, unlikely short hypotheses, K of them, could end the search while the
 likeliest is still being written. As it is, the last place belongs to the likeliest, and it is always finished.
 
-Nor does a row live on that is less likely than the likeliest of its sentence by more than `pruning_threshold` (but for
+Nor does a row live on that is less likely than the likeliest that lives on by more than `pruning_threshold` (but for
 the first `n_best`): in most steps the model is sure, and then the lower half of a beam costs as much as the upper and
 never wins.
 
 Letters: B live sentences · K beam size · N rows, at most B * K · V vocabulary · S source length.
 
 Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2; the threshold,
-Freitag & Al-Onaizan 2017, "Beam Search Strategies for Neural Machine Translation", section 3.
+Freitag & Al-Onaizan 2017, "Beam Search Strategies for Neural Machine Translation", absolute threshold pruning, which
+here holds for what lives on, not for what ends.
 """
 
 from collections.abc import Iterable, Sequence

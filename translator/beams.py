@@ -47,11 +47,11 @@ class Rows(NamedTuple):
     counts: Tensor
     size: int
 
-    def spread(self, parts: Tensor, *, fill: float = 0.0) -> Tensor:
-        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; `fill` where there is no row."""
+    def spread(self, parts: Tensor) -> Tensor:
+        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; 0 where there is no row."""
         if len(self.places) == self.size:
             return parts
-        return parts.new_full((self.size, *parts.shape[1:]), fill).index_copy_(0, self.places, parts)
+        return parts.new_zeros((self.size, *parts.shape[1:])).index_copy_(0, self.places, parts)
 
     def first(self) -> Tensor:
         """The first row of each sentence, [B]."""

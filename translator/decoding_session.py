@@ -19,7 +19,7 @@ from translator.sentence_memory import KnownSentences, SentenceMemory
 from translator.stepper import StepOutput
 
 ROW_STEPS = ((16, 1), (64, 8), (sys.maxsize, 16))
-"""Up to so many rows, multiples of what a step has room for."""
+"""Up to so many rows, multiples of what a step has room for: oneDNN makes a kernel for each size, of every product."""
 LEAST_FULL = 0.75  # of the memory; when fewer of its sentences are live, it is cut down to them
 
 
@@ -51,7 +51,8 @@ class DecodingSession:
                 [torch.cat([before[: self._rows], new]) for before, new in zip(old, came, strict=True)]
                 for old, came in ((self._hidden, hidden), (self._cell, cell))
             )
-        self._known, self._hidden, self._cell, self._rows = known, hidden, cell, self._rows + len(sources)
+        self._rows += len(sources)
+        self._known, self._hidden, self._cell = known, _with_room(hidden, self._rows), _with_room(cell, self._rows)
         self._ask_who_needs_all()
 
     @torch.inference_mode()
@@ -166,6 +167,10 @@ class DecodingSession:
             outputs = outputs + above
         self._hidden, self._cell = hiddens, cells
         return torch.tanh(engine.readout(outputs).add_(to_readout)), weights
+
+
+def _with_room(parts: list[Tensor], rows: int) -> list[Tensor]:
+    return [nn.functional.pad(part, (0, 0, 0, room_for(rows) - rows)) for part in parts]
 
 
 def room_for(rows: int) -> int:

@@ -101,7 +101,7 @@ async def test_the_signature_names_model_and_search(service: Service, translator
     async with service(beam_size=2) as client:
         body = (await client.post("/translate", json={**HELLO, "signature": True, "alternatives": 1})).json()
     options = asdict(DecodingOptions(beam_size=2))
-    del options["n_best"]  # how many are shown changes none of them
+    del options["n_best"]  # the request says how many
     assert body["signature"] == [
         {
             "model": translator.manifest.name,

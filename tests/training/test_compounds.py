@@ -6,7 +6,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.compounds import CONJUNCTIONS, LENGTHS, Uncapitalised, compounds
+from training.compounds import CONJUNCTIONS, LENGTHS, compounds
+from training.uncapitalised import Uncapitalised
 
 VERBS = ["ging", "kam", "sah", "lag", "stand", "sang", "rief", "fand"]
 PAIRS = [(f"Er {verb} dort.", f"Il {verb} ici.") for verb in VERBS]

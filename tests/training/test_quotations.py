@@ -36,11 +36,19 @@ def test_what_each_side_quotes_is_replaced_and_the_marks_stay(chance: random.Ran
         pytest.param(("Es regnet.", "It is raining."), id="no name"),
         pytest.param(("Anna ruft Tom.", "Anna calls Tom."), id="two names"),
         pytest.param(('"Ja" und "Nein"', '"Yes" and "no"'), id="two quotations"),
+        pytest.param(('"Ruf Anna an!" "Nein."', '"Call Anna!" "No."'), id="a name in one of several quotations"),
         pytest.param(("Anna sah Anna.", "Anna saw Anna."), id="a name that stands twice"),
     ],
 )
 def test_what_is_not_certain_stays_as_it_is(pair: tuple[str, str]) -> None:
     assert quoted(pair, random.Random(0), PHRASES) == pair
+
+
+@given(st.randoms(use_true_random=False))
+def test_marks_inside_the_quotes_stay(chance: random.Random) -> None:
+    source, target = quoted(('"Du bist schön", sagte er.', '"You are lovely," he said.'), chance, PHRASES)
+    said = source.split('"')[1]
+    assert (source, target) == (f'"{said}", sagte er.', f'"{said}," he said.')
 
 
 def test_what_is_quoted_is_of_neither_language() -> None:
