@@ -11,6 +11,7 @@ from typing import Literal
 
 from training.augmentation import AugmentationConfig
 from training.cleaning import CleaningConfig
+from training.compounds import CONJUNCTIONS
 from training.records import build, check_range
 from training.schedule import Decay
 from translator.catalogue import pretrained_models
@@ -240,6 +241,8 @@ class ExperimentConfig:
             raise ConfigError(
                 "training.alignment_weight is set, and no corpus has a links_file; name one, or leave the weight out."
             )
+        for corpus in self.corpora:
+            self._check_dresses(corpus)
         if not self.directions:
             raise ConfigError("Every corpus ends after some epochs; leave epochs out of at least one.")
         for files in self.validation.sets:
@@ -249,6 +252,20 @@ class ExperimentConfig:
                     f"validation.sets has {files.source} to {files.target}, which no corpus teaches to the end; "
                     f"taught: {taught}."
                 )
+
+    def _check_dresses(self, corpus: CorpusConfig) -> None:
+        """Refuses a dress that asks for what the corpus has not."""
+        if self.augmentation.emphasised and corpus.links_file is None:
+            raise ConfigError(
+                f"augmentation.emphasised is set, and {corpus.source_file.name} comes without links_file; make one by "
+                "carousel link, or leave it out."
+            )
+        unknown = sorted({corpus.source, corpus.target} - CONJUNCTIONS.keys())
+        if self.augmentation.compounded and unknown:
+            raise ConfigError(
+                f"augmentation.compounded knows conjunctions of {', '.join(CONJUNCTIONS)}, not of "
+                f"{', '.join(unknown)}; leave it out."
+            )
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:

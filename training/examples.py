@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from training.augmentation import AugmentationConfig, variants
-from training.compounds import CONJUNCTIONS
 from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, Ids
 from training.links import Guide, guide, link_words, turned
 from training.pieces import Pieces, encoded
 from training.resegmentation import Resegmenter
-from translator.errors import ConfigError, CorpusError
+from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -41,12 +40,10 @@ def build_dataset(
     in a dress are left out of that one.
 
     Raises:
-        ConfigError: A dress asks for what a corpus has not.
         CorpusError: Nothing is left.
     """
     directed: list[DirectedCorpus] = []
     for text in texts:
-        _check_dresses(text, augmentation)
         corpus = _tokenised(text, tokenizer).within(max_tokens)
         if len(corpus.pairs) < len(text.pairs):
             text.report.dropped["too many pieces"] += len(text.pairs) - len(corpus.pairs)
@@ -78,21 +75,6 @@ def build_dataset(
     examples, tokens = weights.sum(), (weights * dataset.target_lengths).sum()
     logger.info("an epoch reads %s examples, %s target tokens", f"{examples:,.0f}", f"{tokens:,.0f}")
     return dataset
-
-
-def _check_dresses(text: ParallelText, augmentation: AugmentationConfig) -> None:
-    corpus = text.config
-    if augmentation.emphasised and text.links is None:
-        raise ConfigError(
-            f"augmentation.emphasised = {augmentation.emphasised} repeats words that are linked, and "
-            f"{corpus.source_file.name} comes without links_file; make one by `carousel link`, or leave it out."
-        )
-    unknown = sorted({corpus.source, corpus.target} - CONJUNCTIONS.keys())
-    if augmentation.compounded and unknown:
-        raise ConfigError(
-            f"augmentation.compounded = {augmentation.compounded} knows conjunctions of {', '.join(CONJUNCTIONS)}, not "
-            f"of {', '.join(unknown)}; leave it out."
-        )
 
 
 def _dresses(

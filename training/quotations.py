@@ -54,10 +54,9 @@ def quoted(pair: Pair, chance: random.Random, phrases: list[list[str]]) -> Pair:
         >>> quoted(("Es heißt Anna.", "It is called Anna."), random.Random(0), [["casa"]])
         ('Es heißt "Casa".', 'It is called "Casa".')
     """
-    quotations = [_QUOTATION.findall(side) for side in pair]
-    if all(len(found) == 1 and found[0].strip() for found in quotations):
-        places = [_QUOTATION.search(side) for side in pair]
-        spans = [place.span(1) for place in places if place]
+    quotations = [list(_QUOTATION.finditer(side)) for side in pair]
+    if all(len(found) == 1 and found[0][1].strip() for found in quotations):
+        spans = [found[0].span(1) for found in quotations]
         phrase = _phrase(chance, phrases)
     elif any(quotations):
         return pair

@@ -73,6 +73,7 @@ class DecodingSession:
         known = self._admitted()
         if (choice := known.choice) is None:
             return StepOutput(*self.step_in_full(token_ids, places))
+        places = self._where(places)
         readout, weights = self._read(token_ids, places, known.memory)
         found = self._engine.output.chosen_log_probs(self._spread(readout, places), choice, any_whole=self._any_whole)
         log_probs, columns = (self._gathered(part, places) for part in found)
@@ -85,7 +86,8 @@ class DecodingSession:
         Raises:
             RuntimeError: No sentence was admitted.
         """
-        readout, weights = self._read(token_ids, places, self._admitted().memory)
+        known = self._admitted()
+        readout, weights = self._read(token_ids, self._where(places), known.memory)
         return self._engine.output.log_probs(readout)[: self._rows], weights
 
     def reorder(self, rows: Tensor) -> None:
@@ -127,7 +129,7 @@ class DecodingSession:
         self._known, self._any_whole = self._known._replace(choice=choice), bool(choice.whole.any())
 
     def _where(self, places: Tensor) -> Tensor:
-        """Where rows lie among the B * K that all known sentences could have, [N]."""
+        """The places of rows among the beams of all known sentences, [N]; what the methods below take."""
         if self._lying is None:
             return places
         return self._lying.index_select(0, places // self._beam_size) * self._beam_size + places % self._beam_size
@@ -136,13 +138,13 @@ class DecodingSession:
         """Lays what rows have, [N or more, D], out to the beams of all known sentences, [B, K, D]."""
         count = len(self._admitted().memory.padding) * self._beam_size
         if len(places) < count:
-            parts = parts.new_zeros(count, parts.shape[1]).index_copy_(0, self._where(places), parts[: len(places)])
+            parts = parts.new_zeros(count, parts.shape[1]).index_copy_(0, places, parts[: len(places)])
         return parts[:count].view(-1, self._beam_size, parts.shape[1])
 
     def _gathered(self, parts: Tensor, places: Tensor) -> Tensor:
         """Takes what there is of each row, [N, any], from [B, K, any]."""
         parts = parts.flatten(0, 1)
-        return parts if len(places) == len(parts) else parts.index_select(0, self._where(places))
+        return parts if len(places) == len(parts) else parts.index_select(0, places)
 
     def _read(self, token_ids: Tensor, places: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Takes every row's previous token in: readout [N or more, E] and attention_weights [N, S]."""

@@ -163,6 +163,12 @@ def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, old: str, new: str
         ("target_file", "weight_back = 0.5\ntarget_file", "weight_back is 0.5, and both_directions is false"),
         ("[training]", "[training]\nalignment_weight = -1.0", "alignment_weight is -1.0, wanted at least 0"),
         ("[training]", "[training]\nalignment_weight = 0.1", "alignment_weight is set, and no corpus has a links_file"),
+        ("[training]", "[augmentation]\nemphasised = 0.1\n[training]", "a.en comes without links_file"),
+        (
+            "[training]",
+            SECOND_CORPUS.replace('"fr"', '"it"') + "[augmentation]\ncompounded = 0.1\n[training]",
+            "augmentation.compounded knows conjunctions of de, en, es, fr, not of it",
+        ),
         ("every_steps = 5", "every_steps = 0", "every_steps is 0, wanted at least 1."),
         ("every_steps = 5", "every_steps = 5\npatience = -1", "patience is -1, wanted at least 0."),
     ],

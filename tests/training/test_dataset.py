@@ -19,7 +19,7 @@ from training.examples import DRAWS, EPOCHS_HELD, build_dataset
 from training.links import NOWHERE
 from training.pieces import RUN_LENGTHS
 from translator.alignment import Link
-from translator.errors import ConfigError, CorpusError
+from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
 
 GERMAN, FRENCH = 4, 5
@@ -274,15 +274,6 @@ def test_a_word_said_again_and_compounds_are_read_in_their_share(tokenizer: Toke
     assert all(len(target) > len(plain.targets[0]) for target in said.targets)
     assert compound.sources
     assert all(len(target) > len(plain.targets[1]) for target in compound.targets)
-
-
-def test_dresses_that_a_corpus_cannot_wear_are_refused(tokenizer: Tokenizer) -> None:
-    text = text_of([("the cat", "cat the")])
-    with pytest.raises(ConfigError, match=r"emphasised = 0.1 .*text\.en comes without links_file"):
-        build_dataset([text], tokenizer, max_tokens=0, augmentation=AugmentationConfig(emphasised=0.1))
-    italian = replace(text, config=replace(text.config, target="it"))
-    with pytest.raises(ConfigError, match=r"compounded = 0.1 knows conjunctions of de, en, es, fr, not of it"):
-        build_dataset([italian], tokenizer, max_tokens=0, augmentation=AugmentationConfig(compounded=0.1))
 
 
 def test_text_without_links_tells_nothing(tokenizer: Tokenizer) -> None:
