@@ -9,6 +9,7 @@ from translator.inference import Translation, TranslationRequest
 
 Options = Callable[[DecodingOptions], DecodingOptions]
 
+PATIENCE_SECONDS = 60  # for what must happen, and on a busy machine happens late
 DIRECTIONS = (("en", "de"), ("de", "en"), ("fr", "en"))
 
 

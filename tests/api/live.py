@@ -10,7 +10,7 @@ import uvicorn
 
 from api.app import create_app
 from api.settings import Settings
-from tests.api.fakes import FakeTranslator
+from tests.api.fakes import PATIENCE_SECONDS, FakeTranslator
 
 
 @contextmanager
@@ -21,10 +21,10 @@ def listening(translator: FakeTranslator, settings: Settings | None = None) -> I
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [port]})
         thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         assert server.started
         yield f"http://127.0.0.1:{port.getsockname()[1]}"
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)

@@ -1,7 +1,7 @@
 """The batcher against a fake translator that can be held up in the middle of its work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,7 @@ from api.batching import Batcher
 from api.errors import BusyError, DeadlineError
 from api.jobs import Partial
 from api.pace import Pace
-from tests.api.fakes import FakeSession, FakeTranslator
+from tests.api.fakes import PATIENCE_SECONDS, FakeSession, FakeTranslator
 from translator.config import DecodingOptions
 from translator.errors import InputError
 from translator.inference import Translation
@@ -33,19 +33,17 @@ def ask(made: Batcher, *texts: str) -> asyncio.Task[list[str]]:
 
 
 async def until_begun(translator: FakeTranslator) -> None:
-    assert await asyncio.to_thread(translator.begun.wait, 5)
+    assert await asyncio.to_thread(translator.begun.wait, PATIENCE_SECONDS)
 
 
-async def until(condition: Sequence[object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition:
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
             await asyncio.sleep(0.002)
 
 
 async def until_taken(translator: FakeTranslator, count: int) -> None:
-    async with asyncio.timeout(5):
-        while len(translator.batches) < count:
-            await asyncio.sleep(0.002)
+    await until(lambda: len(translator.batches) >= count)
 
 
 async def test_requests_in_flight_end_together(translator: FakeTranslator) -> None:
@@ -108,7 +106,7 @@ async def test_shared_work_stops_when_the_last_one_leaves(translator: FakeTransl
         await until_begun(translator)
         for each in both:
             each.cancel()
-        await until(translator.stopped)
+        await until(lambda: bool(translator.stopped))
         translator.release()
         assert await ask(made, "same") == ["<de>same"], "the next one begins anew"
     assert translator.stopped == [["same"]]
@@ -160,8 +158,7 @@ async def test_models_can_be_let_go_while_there_is_nothing_to_do(
     async with Batcher(translator) as made:
         await ask(made, "text")
         before = translator.rests
-        await asyncio.sleep(0.1)
-        assert translator.rests > before + 1
+        await until(lambda: translator.rests > before + 1)
         assert await ask(made, "text") == ["<de>text"]
 
 
@@ -211,7 +208,7 @@ async def test_a_translation_that_misses_its_deadline_is_stopped(translator: Fak
         translator.hold()
         with pytest.raises(DeadlineError, match=r"took longer than the 0\.3 seconds"):
             await ask(made, "first")
-        await until(translator.stopped)
+        await until(lambda: bool(translator.stopped))
 
 
 async def test_work_that_nobody_waits_for_any_more_is_stopped(translator: FakeTranslator) -> None:
@@ -220,7 +217,7 @@ async def test_work_that_nobody_waits_for_any_more_is_stopped(translator: FakeTr
         gone, stays = ask(made, "gone"), ask(made, "stays")
         await until_taken(translator, 2)
         gone.cancel()
-        await until(translator.stopped)
+        await until(lambda: bool(translator.stopped))
         translator.release()
         assert await stays == ["<de>stays"]
         assert await ask(made, "next") == ["<de>next"]
@@ -312,7 +309,7 @@ async def test_a_reader_who_leaves_frees_the_search(translator: FakeTranslator) 
             if told == Partial("<de>", 0, 1):
                 break
         await stream.aclose()
-        await until(translator.stopped)
+        await until(lambda: bool(translator.stopped))
         translator.told = []
         assert await ask(made, "next") == ["<de>next"]
     assert translator.stopped == [["text"]]
@@ -324,7 +321,7 @@ async def test_a_reader_who_never_began_to_read_frees_the_search_too(translator:
         stream = made.stream("text", source="en", target="de")
         await until_taken(translator, 1)
         await stream.aclose()
-        await until(translator.stopped)
+        await until(lambda: bool(translator.stopped))
         assert made.characters_in_flight == 0
     assert translator.stopped == [["text"]]
 
@@ -349,11 +346,15 @@ async def test_a_reader_is_told_nothing_twice_when_a_neighbour_breaks_the_search
     assert all(isinstance(each, Partial) and len(each.text) >= len("<de>te") for each in told_again)
 
 
-async def test_a_readers_failure_and_deadline_reach_the_reader(translator: FakeTranslator) -> None:
+async def test_a_failure_reaches_the_reader(translator: FakeTranslator) -> None:
     translator.failures["boom"] = InputError("no")
-    async with batcher(translator, deadline_seconds=0.3) as made:
+    async with batcher(translator) as made:
         with pytest.raises(InputError, match="no"):
             [_ async for _ in made.stream("boom", source="en", target="de")]
+
+
+async def test_a_missed_deadline_reaches_the_reader(translator: FakeTranslator) -> None:
+    async with batcher(translator, deadline_seconds=0.3) as made:
         translator.hold()
         with pytest.raises(DeadlineError, match="took longer"):
             [_ async for _ in made.stream("text", source="en", target="de")]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import Service
-from tests.api.fakes import FakeTranslator
+from tests.api.fakes import PATIENCE_SECONDS, FakeTranslator
 from tests.api.live import listening
 from translator.errors import InputError
 
@@ -134,11 +134,10 @@ def test_who_hangs_up_frees_the_search() -> None:
     translator = FakeTranslator()
     translator.told = ["<de>"] * 100_000
     with listening(translator) as address:
-        with httpx.stream("POST", f"{address}/translate", json=STREAM, timeout=5) as response:
+        with httpx.stream("POST", f"{address}/translate", json=STREAM, timeout=PATIENCE_SECONDS) as response:
             assert next(response.iter_text()).startswith("event: text")
-        for _ in range(500):
-            if translator.stopped:
-                break
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not translator.stopped and time.monotonic() < deadline:
             time.sleep(0.01)
         assert translator.stopped == [["Where is it?"]]
         translator.told = []

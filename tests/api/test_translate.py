@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from api.body import BROKEN_JSON
 from api.schemas import TranslateRequest
 from tests.api.conftest import Service
-from tests.api.fakes import FakeTranslator
+from tests.api.fakes import PATIENCE_SECONDS, FakeTranslator
 
 pytestmark = pytest.mark.anyio
 
@@ -242,7 +242,7 @@ async def test_a_full_queue_is_503_with_retry_after(service: Service, translator
     async with service(queue_characters=10) as client:
         translator.hold()
         answers = [asyncio.create_task(client.post("/translate", json={**STATION, "q": "in hand"}))]
-        assert await asyncio.to_thread(translator.begun.wait, 5)
+        assert await asyncio.to_thread(translator.begun.wait, PATIENCE_SECONDS)
         answers.append(asyncio.create_task(client.post("/translate", json={**STATION, "q": "too"})))
         while len(translator.batches) < 2:
             await asyncio.sleep(0.002)
@@ -282,7 +282,7 @@ async def test_a_client_gone_in_mid_request_stops_its_work(service: Service, tra
     async with service() as client:
         translator.hold()
         status = await _post_and_leave(client, translator)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not translator.stopped:
                 await asyncio.sleep(0.002)
     assert translator.stopped == [[STATION["q"]]]
@@ -303,7 +303,7 @@ async def _post_and_leave(client: httpx.AsyncClient, translator: FakeTranslator)
     async def receive() -> dict[str, object]:
         if messages:
             return messages.pop()
-        await asyncio.to_thread(translator.begun.wait, 5)
+        await asyncio.to_thread(translator.begun.wait, PATIENCE_SECONDS)
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
