@@ -14,6 +14,7 @@ from carousel.options import (
     BeamSizeOption,
     ComputeTypeOption,
     CoveragePenaltyOption,
+    DecisionDelayOption,
     LengthPenaltyOption,
     ModelOption,
     PruningThresholdOption,
@@ -66,6 +67,7 @@ def evaluate(
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
+    decision_delay: DecisionDelayOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -88,6 +90,7 @@ def evaluate(
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
+        decision_delay=decision_delay,
     )
     with (
         open_output(output) if output else nullcontext() as stream,

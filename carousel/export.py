@@ -10,6 +10,7 @@ from carousel.files import read_lines
 from carousel.options import (
     BeamSizeOption,
     CoveragePenaltyOption,
+    DecisionDelayOption,
     LengthPenaltyOption,
     PruningThresholdOption,
     decoding_options,
@@ -64,6 +65,7 @@ def export(
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
+    decision_delay: DecisionDelayOption = None,
 ) -> None:
     """Make the small checkpoint that is served.
 
@@ -84,6 +86,7 @@ def export(
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
+        decision_delay=decision_delay,
     )
     manifest = write_export(
         checkpoint,

@@ -61,6 +61,15 @@ PruningThresholdOption = Annotated[
         help="Give up hypotheses that are so far behind the likeliest (Freitag & Al-Onaizan 2017); 0 is never.",
     ),
 ]
+DecisionDelayOption = Annotated[
+    int | None,
+    typer.Option(
+        "--decision-delay",
+        metavar="TOKENS",
+        help="Give up hypotheses that differ from the likeliest so far back (Forney 1973), so that a stream says "
+        "something early; 0 is never.",
+    ),
+]
 
 
 def decoding_options(recommended: "DecodingOptions", **given: float | None) -> "DecodingOptions":

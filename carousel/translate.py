@@ -15,6 +15,7 @@ from carousel.options import (
     BeamSizeOption,
     ComputeTypeOption,
     CoveragePenaltyOption,
+    DecisionDelayOption,
     LengthPenaltyOption,
     ModelOption,
     PruningThresholdOption,
@@ -64,6 +65,7 @@ def translate(
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
+    decision_delay: DecisionDelayOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -85,6 +87,7 @@ def translate(
         length_penalty=length_penalty,
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
+        decision_delay=decision_delay,
     )
     line_of = _json_line if as_json else _text_line
     with open_output(output) as stream, closing(progress_bar(total, alone=output is not None)) as bar:

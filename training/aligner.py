@@ -1,7 +1,7 @@
 """Which words of a corpus belong together, found by eflomal from the corpus alone, and kept beside it.
 
 eflomal is an extra of its own (`pip install -e '.[align]'`), as it is compiled where it is installed.
-Links of either direction are joined as `translator.alignment.symmetrise` joins those of the model.
+Links of either direction are joined as `training.links.symmetrise` says.
 
 Source: Östling & Tiedemann 2016, "Efficient Word Alignment with Markov Chain Monte Carlo".
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from training.cleaning import clean_line
 from training.config import ExperimentConfig
 from training.corpus import read_lines, read_pairs
-from training.links import link_words, parse_links
-from translator.alignment import Link, symmetrise
+from training.links import link_words, parse_links, symmetrise
+from translator.alignment import Link
 from translator.errors import CarouselError, ConfigError, CorpusError
 
 logger = logging.getLogger(__name__)

@@ -123,3 +123,35 @@ def _stretches(of_words: Sequence[Span], pieces: Sequence[Span]) -> tuple[list[i
             stop += 1
         last.append(stop)
     return first, last
+
+
+def symmetrise(one: set[Link], other: set[Link]) -> set[Link]:
+    """Joins the links of two directions: those of both, grown by neighbours that either has.
+
+    A link that only one of them has is added where it touches one that is in already, at a side or a corner, and where
+    one of its words has none yet; then those whose two words have none.
+
+    Source: Koehn et al. 2003, "Statistical Phrase-Based Translation", section 4.5 (grow-diag-final-and).
+    """
+    found, candidates = one & other, sorted(one | other)
+    grown = True
+    while grown:
+        fresh = [link for link in candidates if link not in found and _is_free(link, found) and _touches(link, found)]
+        grown = bool(fresh)
+        for link in fresh:
+            if _is_free(link, found):
+                found.add(link)
+    for link in candidates:
+        if all(link[side] not in {each[side] for each in found} for side in (0, 1)):
+            found.add(link)
+    return found
+
+
+def _is_free(link: Link, found: set[Link]) -> bool:
+    """Whether one of the two words has no link yet."""
+    return any(link[side] not in {each[side] for each in found} for side in (0, 1))
+
+
+def _touches(link: Link, found: set[Link]) -> bool:
+    steps = (-1, 0, 1)
+    return any((link[0] + right, link[1] + down) in found for right in steps for down in steps if right or down)

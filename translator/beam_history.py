@@ -4,7 +4,8 @@ A sentence holds a *slot* from admission to its end, so nothing is copied when i
 at its own *age*, the number of steps it has lived. Nothing moves when beams are reordered: each choice
 remembers the row it continues.
 
-Letters: M sentences written at once · C slots · T steps · K beam size · S source length.
+Letters: M sentences written at once, or hypotheses read · N rows there are of them · C slots · T steps · K beam size ·
+S source length · E numbers that are remembered of a row.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,6 +16,8 @@ from torch import Tensor
 
 FIRST_STEPS = 16
 """Steps there is room for at first; doubled whenever a sentence outgrows it."""
+KEPT_AS = torch.bfloat16
+"""How states are remembered, which are long."""
 
 
 class Trace(NamedTuple):
@@ -25,8 +28,20 @@ class Trace(NamedTuple):
     rows: list[int]  # within the beam, after each token
 
 
+class Remembered(NamedTuple):
+    """Of M hypotheses, T as long as the longest of them; copies.
+
+    Args:
+        attention_weights: [M, T, S].
+        states: [M, T, E] float32.
+    """
+
+    attention_weights: Tensor
+    states: Tensor
+
+
 class BeamHistory:
-    """Tokens, their log-probabilities, parents and attention, for every step of every live sentence.
+    """Tokens, their log-probabilities, parents, attention and states, for every step of every live sentence.
 
     Args:
         beam_size: K, rows a sentence.
@@ -45,6 +60,7 @@ class BeamHistory:
         self._parents = torch.zeros(shape, dtype=torch.int64, device=self._device)  # [C, T, K]
         self._log_probs = torch.zeros(shape, device=self._device)  # [C, T, K]
         self._attention = torch.zeros((*shape, 0), device=self._device)  # [C, T, K, S]
+        self._states = torch.zeros((*shape, 0), dtype=KEPT_AS, device=self._device)  # [C, T, K, E]
 
     def open(self, count: int) -> list[int]:
         """Take `count` slots for new sentences."""
@@ -73,6 +89,8 @@ class BeamHistory:
         parents: Tensor,
         log_probs: Tensor,
         attention_weights: Tensor,
+        places: Tensor,
+        states: Tensor,
     ) -> None:
         """Record one step of M sentences, each in its slot at its age.
 
@@ -84,13 +102,18 @@ class BeamHistory:
             parents: The old row each new row continues. [M, K]
             log_probs: Log-probability of that token. [M, K]
             attention_weights: Attention of the *old* rows, S at least that of each sentence. [M, K, S]
+            places: Of the old rows that there are, k + K * m for row k of sentence m. [N]
+            states: What these are remembered by. [N, E]
         """
         source_length = attention_weights.shape[2]
-        self._grow(steps=oldest + 1, source_length=source_length)
+        self._grow(steps=oldest + 1, source_length=source_length, width=states.shape[1])
         self._token_ids[slots, ages] = token_ids
         self._parents[slots, ages] = parents
         self._log_probs[slots, ages] = log_probs
         self._attention[slots, ages, :, :source_length] = attention_weights
+        owners = places // self._beam_size
+        at = slots.index_select(0, owners), ages.index_select(0, owners), places % self._beam_size
+        self._states.index_put_(at, states.to(KEPT_AS))
 
     def trace(self, slot: int, *, length: int, row: int) -> Trace:
         """Follow the parents back from where a hypothesis of `length` tokens ended, in `row`."""
@@ -117,12 +140,21 @@ class BeamHistory:
                 return self.trace(slot, length=age + 1, row=rows.pop()).token_ids
         return []
 
-    def attention(self, slot: int, rows: Sequence[int], source_length: int) -> Tensor:
-        """Attention of old row `rows[age]` at each age, a copy of shape [len(rows), source_length]."""
-        ages = torch.arange(len(rows), device=self._device)
-        return self._attention[slot, ages, torch.tensor(rows, device=self._device), :source_length]
+    def recall(self, slots: Sequence[int], rows: Sequence[Sequence[int]], source_length: int) -> Remembered:
+        """What old row `rows[m][age]` of slot `slots[m]` looked at, and what it is remembered by, at each age.
 
-    def _grow(self, *, slots: int = 0, steps: int = 0, source_length: int = 0) -> None:
+        Args:
+            slots: Of M hypotheses. [M]
+            rows: Of each as many as it has tokens.
+            source_length: S.
+        """
+        longest = max(map(len, rows))
+        filled = torch.tensor([[*each, *[0] * (longest - len(each))] for each in rows], device=self._device)
+        ages = torch.arange(longest, device=self._device)
+        at = torch.tensor(slots, device=self._device)[:, None], ages, filled
+        return Remembered(self._attention[..., :source_length][at], self._states[at].float())
+
+    def _grow(self, *, slots: int = 0, steps: int = 0, source_length: int = 0, width: int = 0) -> None:
         old_slots, old_steps, _, old_length = self._attention.shape
         if steps > old_steps:
             steps = max(steps, 2 * old_steps, FIRST_STEPS)
@@ -133,6 +165,9 @@ class BeamHistory:
             self._log_probs = _enlarged(self._log_probs, shape)
         if shape != self._attention.shape[:3] or source_length > old_length:
             self._attention = _enlarged(self._attention, (*shape, max(source_length, old_length)))
+        old_width = self._states.shape[3]
+        if shape != self._states.shape[:3] or width > old_width:
+            self._states = _enlarged(self._states, (*shape, max(width, old_width)))
 
 
 def _enlarged(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -15,11 +15,16 @@ Nor does a row live on that is less likely than the likeliest that lives on by m
 the first `n_best`): in most steps the model is sure, and then the lower half of a beam costs as much as the upper and
 never wins.
 
+And where one hypothesis is wanted, the likeliest decides after `decision_delay` tokens: a row that differs from it so
+far back does not live on. Else two that differ in their first word could run side by side to the end of a long
+sentence, and who reads along would read nothing. It is how a Viterbi decoder of a stream decides.
+
 Letters: B live sentences · K beam size · N rows, at most B * K · V vocabulary · S source length.
 
 Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2; the threshold,
 Freitag & Al-Onaizan 2017, "Beam Search Strategies for Neural Machine Translation", absolute threshold pruning, which
-here holds for what lives on, not for what ends.
+here holds for what lives on, not for what ends; the delay, Forney 1973, "The Viterbi Algorithm", on survivors
+that are truncated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,11 +33,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from translator.beam_answers import read_answers
 from translator.beam_history import BeamHistory
 from translator.beams import DEAD, Beams, Candidates, Place, Rows, counting, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
-from translator.scoring import Hypothesis, coverage_penalty, length_penalty
+from translator.scoring import Hypothesis, length_penalty
 from translator.stepper import StepOutput, Stepper
 
 
@@ -157,7 +163,7 @@ class BeamSearch:
             attention_weights = rows.spread(output.attention_weights)
             attention_weights = attention_weights.view(len(self._sentences), self._options.beam_size, -1)
             self._finish(candidates, attention_weights)
-            parents = self._go_on(candidates, attention_weights)
+            parents = self._go_on(candidates, attention_weights, rows, output.states)
             return self._settle(rows, parents)
 
     def _drop_cancelled(self) -> None:
@@ -181,7 +187,7 @@ class BeamSearch:
                 scores = scores + beams.coverage_penalties(beta).gather(1, first.parents)
             beams.finish(first, scores, finishing)
 
-    def _go_on(self, candidates: Candidates, attention_weights: Tensor) -> Tensor:
+    def _go_on(self, candidates: Candidates, attention_weights: Tensor, rows: Rows, states: Tensor) -> Tensor:
         ages = self._beams.ages
         chosen = self._beams.go_on(candidates, self._eos_id, threshold=self._options.pruning_threshold)
         self._history.write(
@@ -192,6 +198,8 @@ class BeamSearch:
             parents=chosen.parents,
             log_probs=chosen.token_log_probs,
             attention_weights=attention_weights,
+            places=rows.places,
+            states=states,
         )
         self._steps += 1
         return chosen.parents
@@ -211,7 +219,8 @@ class BeamSearch:
         first = rows.first()
         if done.any():
             ended = done.nonzero().flatten().tolist()
-            results = [(self._sentences[position].ticket, self._hypotheses(position)) for position in ended]
+            tickets = [self._sentences[position].ticket for position in ended]
+            results = list(zip(tickets, self._answers(ended), strict=True))
             stay = self._leave(ended)
             parents, first = parents.index_select(0, stay), first.index_select(0, stay)
         if self._sentences:
@@ -220,32 +229,15 @@ class BeamSearch:
                 self._stepper.reorder(chosen)
         return results
 
-    def _hypotheses(self, position: int) -> list[Hypothesis]:
-        beams, place = self._beams, self._sentences[position].place
-        of_eos = (beams.finished_lengths, beams.finished_parents, beams.finished_log_probs)
-        lengths, rows, log_probs = (field[position].tolist() for field in of_eos)
-        count = min(place.n_best, int((beams.finished_scores[position] > DEAD).sum()))
-        found = [self._hypothesis(place, lengths[i] - 1, rows[i], log_probs[i]) for i in range(count)]
-        age = int(beams.ages[position])
-        cut = []
-        if len(found) < place.n_best and age == place.max_length:
-            log_probs = beams.log_probs[position].tolist()
-            cut = [self._hypothesis(place, age, row) for row, each in enumerate(log_probs) if each > DEAD]
-        ranked = (sorted(group, key=lambda hypothesis: -hypothesis.score) for group in (found, cut))
-        return [hypothesis for group in ranked for hypothesis in group][: place.n_best]
-
-    def _hypothesis(self, place: Place, length: int, row: int, eos_log_prob: float | None = None) -> Hypothesis:
-        token_ids, log_probs, rows = self._history.trace(place.slot, length=length, row=row)
-        if eos_log_prob is not None:
-            token_ids, log_probs = [*token_ids, self._eos_id], [*log_probs, eos_log_prob]
-        # A token is chosen with the attention of the row before it, and a sentence begins in row 0.
-        looking = [0, *rows][: len(token_ids)]
-        attention_weights = self._history.attention(place.slot, looking, place.source_length)
-        log_prob = sum(log_probs)
-        score = log_prob / length_penalty(len(token_ids), self._options.length_penalty)
-        score += coverage_penalty(attention_weights, self._options.coverage_penalty)
-        finished = eos_log_prob is not None
-        return Hypothesis(tuple(token_ids), tuple(log_probs), log_prob, score, attention_weights, finished)
+    def _answers(self, positions: Sequence[int]) -> list[list[Hypothesis]]:
+        return read_answers(
+            {position: self._sentences[position].place for position in positions},
+            beams=self._beams,
+            history=self._history,
+            stepper=self._stepper,
+            options=self._options,
+            eos_id=self._eos_id,
+        )
 
     def _leave(self, positions: Sequence[int]) -> Tensor:
         """Let sentences go; returns the positions of the others."""
@@ -263,6 +255,7 @@ class BeamSearch:
             [sentence.place for sentence in sentences],
             beam_size=self._options.beam_size,
             most=self._options.n_best,
+            delay=self._options.decision_delay,
             bos_id=self._bos_id,
             device=self._device,
         )

@@ -3,7 +3,7 @@
 Who comes and who leaves is decided in `beam_search`; the way back through the steps is in `beam_history`.
 
 Letters: B live sentences · K beam size · N rows, of the places B * K those that a hypothesis lives in · V vocabulary ·
-S source length · W best tokens of a row · F the most hypotheses that any sentence may want.
+S source length · W best tokens of a row · F the most hypotheses that any sentence may want · D decision delay.
 """
 
 from collections.abc import Sequence
@@ -82,6 +82,7 @@ class Beams:
     wanted: Tensor  # [B] hypotheses to be given, at most F
     token_ids: Tensor  # [B, K] last token
     log_probs: Tensor  # [B, K] sums, best first, DEAD where no hypothesis lives
+    recent_ids: Tensor  # [B, K, D] last tokens, the oldest first; bos where there are fewer
     coverage: Tensor  # [B, K, S] attention summed over the steps; S is 0 without a coverage penalty
     finished_counts: Tensor  # [B] hypotheses that ever finished
     finished_scores: Tensor  # [B, F] best first, DEAD where there is none
@@ -215,7 +216,8 @@ class Beams:
         """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead.
 
         Those that are less likely than the likeliest of them by more than `threshold` do not live on, unless they are
-        among as many as are wanted; 0 is no limit.
+        among as many as are wanted; 0 is no limit. Nor do those whose token D places back is not that of the likeliest,
+        where one hypothesis is wanted.
         """
         log_probs = candidates.log_probs.masked_fill(candidates.token_ids == eos_id, DEAD)
         order = log_probs.sort(dim=1, descending=True, stable=True).indices[:, : self.log_probs.shape[1]]
@@ -225,14 +227,40 @@ class Beams:
             spare = counting(self.log_probs.shape[1], self.log_probs.device) >= self.wanted.unsqueeze(1)
             fallen |= spare & (chosen.log_probs < chosen.log_probs[:, :1] - threshold)
         chosen = chosen._replace(log_probs=chosen.log_probs.masked_fill(fallen, DEAD))
+        if self.recent_ids.shape[2]:
+            chosen = self._decided(chosen)
+            recent_ids = self.recent_ids[:, :, 1:]
+            recent_ids = recent_ids.gather(1, chosen.parents.unsqueeze(2).expand_as(recent_ids))
+            self.recent_ids = torch.cat((recent_ids, chosen.token_ids.unsqueeze(2)), dim=2)
         self.log_probs, self.token_ids, self.ages = chosen.log_probs, chosen.token_ids, self.ages + 1
         if self.coverage.shape[2]:
             self.coverage = self.coverage.gather(1, chosen.parents.unsqueeze(2).expand_as(self.coverage))
         return chosen
 
+    def _decided(self, chosen: Candidates) -> Candidates:
+        """Lets die, and puts last, whose token D places back is not the best one's, where one hypothesis is wanted."""
+        oldest = self.recent_ids[:, :, 0].gather(1, chosen.parents)
+        other = (oldest != oldest[:, :1]) & (self.wanted == 1).unsqueeze(1)
+        if not other.any():
+            return chosen
+        log_probs = chosen.log_probs.masked_fill(other, DEAD)
+        order = log_probs.sort(dim=1, descending=True, stable=True).indices
+        return chosen._replace(log_probs=log_probs).take(order)
 
-def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: int, device: torch.device) -> Beams:
-    """Beams of sentences that have not begun: one row with log-probability 0, the others dead; F is `most`."""
+
+def new_beams(
+    sentences: Sequence[Place], *, beam_size: int, most: int, delay: int, bos_id: int, device: torch.device
+) -> Beams:
+    """Beams of sentences that have not begun: one row with log-probability 0, the others dead.
+
+    Args:
+        sentences: Where they write, how far they may go.
+        beam_size: K.
+        most: F.
+        delay: D.
+        bos_id: The token before the first.
+        device: Where the tensors shall be.
+    """
     count = len(sentences)
     places = torch.tensor(sentences, dtype=torch.int64, device=device).view(count, len(Place._fields))
     slots, source_lengths, max_lengths, wanted = places.unbind(dim=1)
@@ -247,6 +275,7 @@ def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: 
         wanted=wanted,
         token_ids=torch.full((count, beam_size), bos_id, dtype=torch.int64, device=device),
         log_probs=log_probs,
+        recent_ids=torch.full((count, beam_size, delay), bos_id, dtype=torch.int64, device=device),
         coverage=log_probs.new_zeros((count, beam_size, 0)),
         finished_counts=zeros,
         finished_scores=log_probs.new_full((count, most), DEAD),

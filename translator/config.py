@@ -9,6 +9,7 @@ from math import isfinite
 from translator.errors import ConfigError
 
 MAX_BEAM_SIZE = 500
+MAX_DECISION_DELAY = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class DecodingOptions:
         coverage_penalty: beta of the same equation, at most 10; 0 is off.
         pruning_threshold: Nats that a hypothesis may be behind the likeliest of its length and still be continued, at
             most 100; 0 is no limit. As many as `n_best` are continued all the same.
+        decision_delay: Tokens after which one is decided, at most 1,000: what differs so far back from the likeliest
+            hypothesis is not continued, where one translation is wanted; 0 is never.
         max_length_ratio: Target tokens allowed for each source token, at most 100.
         max_length_margin: Target tokens allowed besides.
     """
@@ -74,6 +77,7 @@ class DecodingOptions:
     length_penalty: float = 1.0
     coverage_penalty: float = 0.0
     pruning_threshold: float = 0.0
+    decision_delay: int = 0
     max_length_ratio: float = 2.0
     max_length_margin: int = 10
 
@@ -86,6 +90,11 @@ class DecodingOptions:
             f"n_best is {self.n_best}, wanted 1 to beam_size = {self.beam_size}; raise beam_size to get more.",
         )
         _require(self.beam_size <= MAX_BEAM_SIZE, f"beam_size is {self.beam_size}, wanted at most {MAX_BEAM_SIZE}.")
+        delay = self.decision_delay
+        _require(
+            isinstance(delay, int) and 0 <= delay <= MAX_DECISION_DELAY,
+            f"decision_delay is {delay!r}, wanted a whole number from 0 to {MAX_DECISION_DELAY}.",
+        )
         limits = {"length_penalty": 10, "coverage_penalty": 10, "pruning_threshold": 100, "max_length_ratio": 100}
         for name, highest in limits.items():
             value = getattr(self, name)

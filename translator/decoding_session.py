@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from translator.batch import pad
 from translator.lstm_cell import lstm_cell
 from translator.packed_model import PackedModel
+from translator.posterior import posterior_attention
 from translator.sentence_memory import KnownSentences, SentenceMemory
 from translator.stepper import StepOutput
 
@@ -72,23 +73,43 @@ class DecodingSession:
         """
         known = self._admitted()
         if (choice := known.choice) is None:
-            return StepOutput(*self.step_in_full(token_ids, places))
+            return self.step_in_full(token_ids, places)
         places = self._where(places)
-        readout, weights = self._read(token_ids, places, known.memory)
+        readout, weights, states = self._read(token_ids, places, known.memory)
         found = self._engine.output.chosen_log_probs(self._spread(readout, places), choice, any_whole=self._any_whole)
         log_probs, columns = (self._gathered(part, places) for part in found)
-        return StepOutput(log_probs, weights, columns)
+        return StepOutput(log_probs, weights, states, columns)
 
     @torch.inference_mode()
-    def step_in_full(self, token_ids: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Advances as `step` does, and says log_probs of the whole vocabulary whatever the shortlist: [N, V], [N, S].
+    def step_in_full(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+        """Advances as `step` does, and says log_probs of the whole vocabulary whatever the shortlist, [N, V].
 
         Raises:
             RuntimeError: No sentence was admitted.
         """
         known = self._admitted()
-        readout, weights = self._read(token_ids, self._where(places), known.memory)
-        return self._engine.output.log_probs(readout)[: self._rows], weights
+        readout, weights, states = self._read(token_ids, self._where(places), known.memory)
+        return StepOutput(self._engine.output.log_probs(readout)[: self._rows], weights, states)
+
+    @torch.inference_mode()
+    def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
+        """Says which source position each token of M hypotheses came from, [M, T, S]; see `translator.posterior`.
+
+        Args:
+            sentences: Position of each hypothesis's own among the live ones. [M] int64
+            token_ids: [M, T] int64.
+            attention_weights: Of the rows that chose them. [M, T, S]
+            states: What `step` said of these rows. [M, T, E]
+
+        Raises:
+            RuntimeError: No sentence was admitted.
+        """
+        memory = self._admitted().memory
+        lying = sentences if self._lying is None else self._lying.index_select(0, sentences)
+        length = attention_weights.shape[2]
+        sources = self._engine.source_readouts(memory.projected_values[:, :length].index_select(0, lying))
+        padding = memory.padding[:, :length].index_select(0, lying)
+        return posterior_attention(attention_weights, states, sources, self._engine.written(token_ids), padding)
 
     def reorder(self, rows: Tensor) -> None:
         """Lets there be as many rows as `rows` has, row i continuing from old row `rows[i]`."""
@@ -146,8 +167,12 @@ class DecodingSession:
         parts = parts.flatten(0, 1)
         return parts if len(places) == len(parts) else parts.index_select(0, places)
 
-    def _read(self, token_ids: Tensor, places: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
-        """Takes every row's previous token in: readout [N or more, E] and attention_weights [N, S]."""
+    def _read(self, token_ids: Tensor, places: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor, Tensor]:
+        """Takes every row's previous token in.
+
+        Returns:
+            readout [N or more, E], attention_weights [N, S], and the state's part in the readout, [N, E].
+        """
         engine = self._engine
         room = len(self._hidden[0]) - len(token_ids)
         if room:
@@ -168,7 +193,8 @@ class DecodingSession:
             cells.append(cell)
             outputs = outputs + above
         self._hidden, self._cell = hiddens, cells
-        return torch.tanh(engine.readout(outputs).add_(to_readout)), weights
+        states = engine.readout(outputs)
+        return torch.tanh(states + to_readout), weights, states[: len(token_ids) - room]
 
 
 def _with_room(parts: list[Tensor], rows: int) -> list[Tensor]:

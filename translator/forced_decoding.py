@@ -46,24 +46,28 @@ def _score(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], alpha: floa
     session, token_ids = engine.session(), torch.full_like(wanted[:, 0], Tokenizer.bos_id)
     session.admit(sources, beam_size=1)
     places = torch.arange(len(pairs), device=engine.device)
-    attention, log_probs = list[Tensor](), torch.empty(wanted.shape, device=engine.device)
+    attention, kept, log_probs = list[Tensor](), list[Tensor](), torch.empty(wanted.shape, device=engine.device)
     for step in range(wanted.shape[1]):
-        all_log_probs, attention_weights = session.step_in_full(token_ids, places)
+        all_log_probs, attention_weights, step_states, _ = session.step_in_full(token_ids, places)
         token_ids = wanted[:, step]
         log_probs[:, step] = all_log_probs.gather(1, token_ids[:, None])[:, 0]
         attention.append(attention_weights)
-    weights = torch.stack(attention, dim=1)  # [B, T, S]
+        kept.append(step_states)
+    weights, states = torch.stack(attention, dim=1), torch.stack(kept, dim=1)  # [B, T, S], [B, T, E]
+    origins = session.explain(places, wanted, weights, states)  # [B, T, S]
     hypotheses = []
     for row, (source, target) in enumerate(pairs):
         token_log_probs = log_probs[row, : len(target)].tolist()
         log_prob = sum(token_log_probs)
+        looked, came_from = (part[row, : len(target), : len(source)] for part in (weights, origins))
         hypotheses.append(
             Hypothesis(
                 tuple(target),
                 tuple(token_log_probs),
                 log_prob,
                 log_prob / length_penalty(len(target), alpha),
-                weights[row, : len(target), : len(source)],
+                looked,
+                came_from,
                 finished=True,
             )
         )

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from translator.alignment import Link, symmetrise
+from translator.alignment import Link, choose_links
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
 from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError, LanguageError
 from translator.heap import return_freed_memory
-from translator.judging import GivenPair, judge, link_words, read_pairs
+from translator.judging import GivenPair, judge, read_pairs, shares_of
 from translator.model_session import ModelSession
 from translator.pivot import reachable
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
@@ -233,18 +233,17 @@ class Translator:
         """
         if any(isinstance(words, str) for words in (*sources, *targets)):
             raise TypeError("align() takes each sentence as a list of words; split it first: text.split().")
-        ahead = self._align_one_way(sources, targets, source=source, target=target)
+        ahead = self._word_shares(sources, targets, source=source, target=target)
         if (target, source) not in self.manifest.directions:
-            return ahead
-        back = self._align_one_way(targets, sources, source=target, target=source)
-        return [symmetrise(one, {link[::-1] for link in other}) for one, other in zip(ahead, back, strict=True)]
+            return list(map(choose_links, ahead))
+        return list(map(choose_links, ahead, self._word_shares(targets, sources, source=target, target=source)))
 
-    def _align_one_way(
+    def _word_shares(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
-    ) -> list[set[Link]]:
+    ) -> list[torch.Tensor]:
         texts, wanted = ([" ".join(words) for words in side] for side in (sources, targets))
         pairs = self._read_pairs(texts, wanted, source=source, target=target)
-        return list(map(link_words, pairs, sources, targets))
+        return list(map(shares_of, pairs, sources, targets))
 
     def _read_pairs(
         self, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str

@@ -6,7 +6,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from translator.alignment import Link, Side, best_links, spans_of, word_shares
+from torch import Tensor
+
+from translator.alignment import Side, spans_of, word_shares
 from translator.engine import DecodingEngine
 from translator.errors import InputError
 from translator.forced_decoding import score_all
@@ -74,9 +76,15 @@ def judge(pair: GivenPair, text: str, *, source: str, target: str) -> Translatio
     )
 
 
-def link_words(pair: GivenPair, source_words: Sequence[str], target_words: Sequence[str]) -> set[Link]:
-    """Links the words of a pair whose texts are `source_words` and `target_words`, each joined by spaces."""
+def shares_of(pair: GivenPair, source_words: Sequence[str], target_words: Sequence[str]) -> Tensor:
+    """Says how much of each target word came from each source word: [target words, source words].
+
+    Args:
+        pair: Read from the words of each side, joined by spaces.
+        source_words: Of its source.
+        target_words: Of its target.
+    """
     origins = pair.source.origins
     pieces = [(origins[start], origins[end]) for start, end in pair.source.spans]
     sides = Side(pieces, spans_of(source_words)), Side(pair.target.tokens, spans_of(target_words))
-    return best_links(word_shares(pair.hypothesis.attention_weights, *sides))
+    return word_shares(pair.hypothesis.alignment_weights, *sides)

@@ -66,6 +66,7 @@ class PackedModel:
         width = len(first.recurrent[0])  # H
         # What is looked up or summed is rounded to bfloat16 where products are rounded anyway: half of the memory.
         self._kept_as = torch.float32 if compute_type == "float32" else torch.bfloat16
+        self._embedding_scale = model.embedding_scale
         embeddings = model.embedding.weight * model.embedding_scale
         self.embeddings = embeddings.to(self._kept_as)  # [V, E]
         self.first_gates = nn.functional.linear(embeddings, first.inputs, first.bias).to(self._kept_as)  # [V, 4H]
@@ -127,6 +128,18 @@ class PackedModel:
         if self.heads == 1:
             return contexts[:, 0], weights[:, 0]
         return contexts.sum(dim=1), weights.mean(dim=1)
+
+    def source_readouts(self, projected_values: Tensor) -> Tensor:
+        """What each source position adds to a readout that looks at it alone, [B, S, E] float32."""
+        if self.heads == 1:
+            return projected_values[..., -self.context_widths[-1] :].float()
+        parts: Tensor = projected_values.unflatten(2, (self.heads, -1))[..., -self.context_widths[-1] :].float()
+        return parts.sum(dim=2)
+
+    def written(self, token_ids: Tensor) -> Tensor:
+        """Output embeddings of tokens, [..., E] float32: those of the input, unscaled, as the table is shared."""
+        embedded: Tensor = nn.functional.embedding(token_ids, self.embeddings).float().div_(self._embedding_scale)
+        return embedded
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
         return make_product(weight, bias, bound=bound, compute_type=self.compute_type)

@@ -1,6 +1,7 @@
 """What a beam search asks of a model: rows that advance by one token.
 
-Letters: K beam size · N rows, one to K for each live sentence · V vocabulary · C columns · S source length.
+Letters: K beam size · N rows, one to K for each live sentence · V vocabulary · C columns · S source length · M
+hypotheses of T tokens · E numbers to be remembered of a row.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ class StepOutput(NamedTuple):
 
     log_probs: Tensor  # [N, C] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
     attention_weights: Tensor  # [N, S] float32, zero on padding; S at least the longest live source
+    states: Tensor  # [N, E], what `explain` wants to see again of the step
     token_ids: Tensor | None = None  # [N, C] int64, what the columns stand for; None is 0 to V - 1
 
 
@@ -41,6 +43,16 @@ class Stepper(Protocol):
         Args:
             token_ids: Their previous tokens. [N] int64
             places: Ascending: k + K * b for row k of sentence b. [N] int64
+        """
+
+    def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
+        """Say where the tokens of M hypotheses came from, now that they are known: [M, T, S], each row adding up to 1.
+
+        Args:
+            sentences: Position of each hypothesis's own among the live ones. [M] int64
+            token_ids: The shorter hypotheses are filled up with any token. [M, T] int64
+            attention_weights: Of the rows that chose them; S at least as long as their sources. [M, T, S]
+            states: Likewise. [M, T, E]
         """
 
     def reorder(self, rows: Tensor) -> None:

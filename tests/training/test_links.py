@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.links import NOWHERE, guide, link_words, parse_links, turned
+from training.links import NOWHERE, guide, link_words, parse_links, symmetrise, turned
 from translator.alignment import Link, Span, spans_of
 from translator.text import words
 
@@ -93,3 +93,33 @@ def test_a_piece_of_mere_space_is_told_nothing() -> None:
 def test_a_link_to_a_word_that_is_not_there_is_refused(link: Link) -> None:
     with pytest.raises(ValueError, match="reach beyond 2 and 1 words"):
         guide({link}, [(0, 1), (2, 3)], [(0, 1), (1, 3)], [(0, 1)], [(0, 1)])
+
+
+LINKS = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)))
+
+
+@given(LINKS, LINKS)
+def test_joined_links_lie_between_those_of_both_and_those_of_either(
+    one: set[tuple[int, int]], other: set[tuple[int, int]]
+) -> None:
+    found = symmetrise(one, other)
+    assert one & other <= found <= one | other
+    assert found == symmetrise(other, one)
+    # No link of either is left out while both of its words have none.
+    for link in one | other:
+        assert {each[0] for each in found} & {link[0]} or {each[1] for each in found} & {link[1]}
+
+
+def test_a_neighbour_of_what_both_say_is_taken_and_a_stray_is_not() -> None:
+    both = {(0, 0), (3, 3)}
+    # (1, 0) touches and brings word 1; (0, 3) touches nothing, and both of its words have links.
+    assert symmetrise(both | {(1, 0)}, both | {(0, 3)}) == both | {(1, 0)}
+
+
+def test_neighbours_of_neighbours_follow() -> None:
+    assert symmetrise({(0, 0), (1, 1)}, {(0, 0), (2, 2)}) == {(0, 0), (1, 1), (2, 2)}
+
+
+def test_of_words_without_a_neighbour_both_must_be_free() -> None:
+    both = {(0, 0)}
+    assert symmetrise(both | {(3, 3)}, both | {(0, 4)}) == both | {(3, 3)}

@@ -25,7 +25,7 @@ class FullBeams:
     def step(self, token_ids: Tensor) -> StepOutput:
         return self.session.step(token_ids, torch.arange(len(token_ids)))
 
-    def step_in_full(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+    def step_in_full(self, token_ids: Tensor) -> StepOutput:
         return self.session.step_in_full(token_ids, torch.arange(len(token_ids)))
 
     def reorder(self, rows: Tensor) -> None:

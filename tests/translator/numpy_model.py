@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from translator.model import TranslationModel
+from translator.posterior import LEAST_PRIOR
+from translator.tokenizer import Tokenizer
 
 Array = NDArray[np.float64]
 
@@ -71,6 +73,23 @@ def encode(model: TranslationModel, ids: Sequence[int]) -> tuple[Array, Array]:
 
 def decode(model: TranslationModel, source: Sequence[int], target: Sequence[int]) -> tuple[Array, Array]:
     """What the model says after each token of `target`: log-probabilities [T, V], attention [T, S]."""
+    outputs, context, attention, _ = run(model, source, target)
+    return np.log(softmax(logits(model, outputs, context, attention @ embed(model, source)))), attention
+
+
+def origins(model: TranslationModel, source: Sequence[int], target: Sequence[int]) -> Array:
+    """By Bayes, a pair of positions at a time: where each token came from, [T, S]."""
+    outputs, _, attention, encoder_outputs = run(model, source, [Tokenizer.bos_id, *target[:-1]])
+    found = np.log(np.maximum(attention, LEAST_PRIOR))
+    for step, token in enumerate(target):
+        for position, piece in enumerate(source):
+            alone = logits(model, outputs[step], encoder_outputs[position], embed(model, [piece])[0])
+            found[step, position] += alone[token]
+    return softmax(found)
+
+
+def run(model: TranslationModel, source: Sequence[int], target: Sequence[int]) -> tuple[Array, Array, Array, Array]:
+    """Outputs of the layers [T, H], context [T, D], attention [T, S], encoder outputs [S, D]."""
     encoder_outputs, summary = encode(model, source)
     decoder = model.decoder
     states = np.tanh(array(decoder.bridge.weight) @ summary + array(decoder.bridge.bias))
@@ -80,12 +99,15 @@ def decode(model: TranslationModel, source: Sequence[int], target: Sequence[int]
     for depth in range(1, len(decoder.layers)):
         inputs = np.concatenate([outputs, context], axis=1)
         outputs = outputs + Cell(decoder.layers[depth]).read(inputs, *state_of[depth])[0]
-    seen = [outputs, context]
-    if decoder.lexical_shortcut:
-        seen.append(attention @ embed(model, source))
-    readout = np.tanh(np.concatenate(seen, axis=1) @ array(decoder.readout.weight).T + array(decoder.readout.bias))
-    logits = readout @ array(model.embedding.weight).T + array(model.output_bias)
-    return np.log(softmax(logits)), attention
+    return outputs, context, attention, encoder_outputs
+
+
+def logits(model: TranslationModel, outputs: Array, context: Array, embedded: Array) -> Array:
+    """Scores every piece, [..., V], where the context is this, and the attended source embeddings are these."""
+    decoder = model.decoder
+    seen = [outputs, context, embedded] if decoder.lexical_shortcut else [outputs, context]
+    readout = np.tanh(np.concatenate(seen, axis=-1) @ array(decoder.readout.weight).T + array(decoder.readout.bias))
+    return np.asarray(readout @ array(model.embedding.weight).T + array(model.output_bias))
 
 
 def attend(model: TranslationModel, outputs: Array, encoder_outputs: Array) -> tuple[Array, Array]:

@@ -103,7 +103,20 @@ class ToyStepper:
         for row, (source, prefix) in enumerate(rows):
             attention_weights[row, : len(source)] = self.model.attention(source, prefix)
         self._previous = [(log_probs, log_probs.clone()), (attention_weights, attention_weights.clone())]
-        return StepOutput(log_probs, attention_weights)
+        # Whole numbers that bfloat16 can hold, to know a row by.
+        marks = [(len(prefix), (BOS, *prefix)[-1], source[0]) for source, prefix in rows]
+        return StepOutput(log_probs, attention_weights, torch.tensor(marks, device=self.device, dtype=torch.float32))
+
+    def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
+        """The attention turned round and with the token in it, so that it is known by it."""
+        assert sentences.dtype == token_ids.dtype == torch.int64
+        sources = [self.sources[self.owners.index(sentence)] for sentence in sentences.tolist()]
+        assert attention_weights.shape == (*token_ids.shape, max(map(len, sources)))
+        for source, ids, marks in zip(sources, token_ids.tolist(), states.tolist(), strict=True):
+            length = ids.index(PAD) if PAD in ids else len(ids)
+            before = [BOS, *ids[: length - 1]]
+            assert marks[:length] == [[age, token_id, source[0]] for age, token_id in enumerate(before)]
+        return token_ids[:, :, None] - attention_weights
 
     def reorder(self, rows: Tensor) -> None:
         assert rows.dtype == torch.int64
@@ -199,6 +212,9 @@ def _plain_steps(
         taken = candidates[: options.beam_size - len(finished)]
         finished = finished + [token_ids for _, token_ids in taken if token_ids[-1] == EOS]
         live = [candidate for candidate in taken if candidate[1][-1] != EOS]
+        if live and options.decision_delay and options.n_best == 1:
+            decided = slice(0, max(0, len(live[0][1]) - options.decision_delay))
+            live = [candidate for candidate in live if candidate[1][decided] == live[0][1][decided]]
         if live and options.pruning_threshold:
             least = live[0][0] - np.float32(options.pruning_threshold)
             live = [candidate for n, candidate in enumerate(live) if n < options.n_best or candidate[0] >= least]

@@ -1,5 +1,6 @@
 """The history against whole copies of every hypothesis, with sentences that come and go."""
 
+from math import isnan
 from random import Random
 
 import torch
@@ -12,11 +13,14 @@ BEAM_SIZE = 3
 
 
 class Copies:
-    """One sentence: every row carries its whole hypothesis along, (token, log-probability, row, attention) a step."""
+    """One sentence: every row carries its whole hypothesis along.
+
+    (Token, log-probability, row, attention, what the row is remembered by) for each step.
+    """
 
     def __init__(self, slot: int, source_length: int) -> None:
         self.slot, self.source_length, self.age = slot, source_length, 0
-        self.rows: list[list[tuple[int, float, int, list[float]]]] = [[] for _ in range(BEAM_SIZE)]
+        self.rows: list[list[tuple[int, float, int, list[float], list[float]]]] = [[] for _ in range(BEAM_SIZE)]
 
 
 def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
@@ -25,6 +29,8 @@ def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
     parents = [[random.randrange(BEAM_SIZE) for _ in range(BEAM_SIZE)] for _ in sentences]
     generator = torch.Generator().manual_seed(random.randrange(10**6))
     attention_weights = torch.rand(count, BEAM_SIZE, longest, generator=generator)
+    lives = torch.rand(count, BEAM_SIZE, generator=generator).view(-1) < 0.8
+    states = torch.randint(256, (count * BEAM_SIZE, 4), generator=generator).float()
     history.write(
         torch.tensor([sentence.slot for sentence in sentences]),
         torch.tensor([sentence.age for sentence in sentences]),
@@ -33,11 +39,14 @@ def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
         parents=torch.tensor(parents),
         log_probs=-torch.tensor(token_ids, dtype=torch.float32),
         attention_weights=attention_weights,
+        places=torch.arange(count * BEAM_SIZE)[lives],
+        states=states[lives],
     )
+    said = torch.where(lives[:, None], states, torch.nan).tolist()
     for i, sentence in enumerate(sentences):
         looks = attention_weights[i, :, : sentence.source_length].tolist()
         sentence.rows = [
-            [*sentence.rows[parent], (token, -float(token), row, looks[parent])]
+            [*sentence.rows[parent], (token, -float(token), row, looks[parent], said[i * BEAM_SIZE + parent])]
             for row, (token, parent) in enumerate(zip(token_ids[i], parents[i], strict=True))
         ]
         sentence.age += 1
@@ -57,12 +66,16 @@ def test_the_way_back_finds_every_hypothesis(seed: int, steps: int) -> None:
         step(history, sentences, random)
         for sentence in sentences:
             for row, copy in enumerate(sentence.rows):
-                tokens, log_probs, rows, looks = (list(column) for column in zip(*copy, strict=True))
+                tokens, log_probs, rows, looks, said = (list(column) for column in zip(*copy, strict=True))
                 assert history.trace(sentence.slot, length=len(copy), row=row) == (tokens, log_probs, rows)
-                # Attention is kept with the old row: the parent of each row passed through.
+                # Attention and state are kept with the old row: the parent of each row passed through.
                 if len(copy) > 1:
-                    later = history.attention(sentence.slot, [0, *rows[:-1]], sentence.source_length)
-                    assert later[1:].tolist() == looks[1:]
+                    slot, length = sentence.slot, sentence.source_length
+                    found = history.recall([slot] * 2, [[0], [0, *rows[:-1]]], length)  # beside a short one
+                    (_, later), (_, states) = (part.tolist() for part in found)
+                    assert later[1:] == looks[1:]
+                    pairs = list(zip(states, said, strict=True))[1:]
+                    assert all(one == other for one, other in pairs if not isnan(other[0])), "of rows that lived"
 
 
 def test_no_two_live_sentences_share_a_slot() -> None:

@@ -44,6 +44,7 @@ def options_for(
     penalty: tuple[float, float] = (1.0, 0.0),
     max_length: int = 4,
     threshold: float = 0.0,
+    delay: int = 0,
 ) -> DecodingOptions:
     return DecodingOptions(
         beam_size=beam_size,
@@ -51,6 +52,7 @@ def options_for(
         length_penalty=penalty[0],
         coverage_penalty=penalty[1],
         pruning_threshold=threshold,
+        decision_delay=delay,
         max_length_ratio=0.0,
         max_length_margin=max_length,
     )
@@ -118,6 +120,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(
     eos_logit=st.sampled_from([-4.0, -2.0, 0.0, 2.0]),
     impossible=st.sampled_from([0.0, 0.3]),
     threshold=st.sampled_from([0.0, 0.5, 1.5, 4.0]),
+    delay=st.integers(0, 4),
     data=st.data(),
 )
 def test_stopping_early_gives_what_running_to_the_end_gives(
@@ -128,11 +131,14 @@ def test_stopping_early_gives_what_running_to_the_end_gives(
     eos_logit: float,
     impossible: float,
     threshold: float,
+    delay: int,
     data: st.DataObject,
 ) -> None:
     n_best = data.draw(st.integers(1, beam_size))
     model = ToyModel(seed, vocab_size=8, eos_logit=eos_logit, impossible=impossible)
-    options = options_for(beam_size, n_best=n_best, penalty=penalty, max_length=max_length, threshold=threshold)
+    options = options_for(
+        beam_size, n_best=n_best, penalty=penalty, max_length=max_length, threshold=threshold, delay=delay
+    )
     expected = plain_beam_search(model, SOURCE, options)
     hypotheses = alone(model, SOURCE, options)
     assert [each.token_ids for each in hypotheses] == [each.token_ids for each in expected]
@@ -152,11 +158,11 @@ def test_a_long_hypothesis_that_will_win_is_waited_for() -> None:
     assert hypothesis.score == pytest.approx(-1.5 * 6 / 14)
 
 
-@given(seed=seeds, threshold=st.sampled_from([0.0, 0.5, 2.0]))
-def test_rows_are_stepped_only_where_a_hypothesis_lives(seed: int, threshold: float) -> None:
+@given(seed=seeds, threshold=st.sampled_from([0.0, 0.5, 2.0]), delay=st.integers(0, 3))
+def test_rows_are_stepped_only_where_a_hypothesis_lives(seed: int, threshold: float, delay: int) -> None:
     """A plain search is asked how many live at each length: what is stepped is that, and one row to begin with."""
     model = ToyModel(seed, vocab_size=8, eos_logit=-1.0)
-    options = options_for(4, max_length=6, threshold=threshold)
+    options = options_for(4, max_length=6, threshold=threshold, delay=delay)
     search, stepper = search_of(model, options)
     search.admit([SOURCE])
     search.run()
@@ -174,6 +180,36 @@ def test_a_hypothesis_that_falls_behind_is_not_continued() -> None:
     for threshold, expected in ((0.0, (5, EOS)), (4.0, (5, EOS)), (2.0, (4, EOS))):
         options = options_for(2, max_length=2, threshold=threshold)
         assert alone(ToyModel(0, change=late), SOURCE, options)[0].token_ids == expected
+
+
+@given(seed=seeds, beam_size=st.integers(2, 5), delay=st.integers(1, 4))
+@settings(max_examples=40)
+def test_who_reads_along_waits_for_no_more_than_the_delay(seed: int, beam_size: int, delay: int) -> None:
+    search, _ = search_of(ToyModel(seed, change=no_eos), options_for(beam_size, max_length=12, delay=delay))
+    [ticket] = search.admit([SOURCE])
+    told: list[int] = []
+    for age in range(1, 12):
+        assert search.advance() == []
+        now = search.settled(ticket)
+        assert now[: len(told)] == told
+        assert len(now) >= age - delay
+        told = now
+    [(_, [hypothesis])] = search.advance()
+    assert list(hypothesis.token_ids[: len(told)]) == told
+
+
+def test_the_likeliest_decides_after_the_delay_where_one_translation_is_wanted() -> None:
+    """Beginning with 5 costs 1 more and wins by 3 with the fourth token, if it is still there."""
+
+    def late(log_probs: Tensor, source: Ids, prefix: Ids) -> Tensor:
+        cost = {(): {4: -0.1, 5: -1.1}, (4, 4, 4): {EOS: -4.0}, (5, 4, 4): {EOS: 0.0}}.get(prefix, {4: 0.0})
+        return torch.tensor([cost.get(token, -20.0 - token) for token in range(len(log_probs))])
+
+    for delay, expected in ((0, 5), (1, 4), (2, 4), (3, 5), (9, 5)):
+        [hypothesis] = alone(ToyModel(0, change=late), SOURCE, options_for(2, delay=delay))
+        assert hypothesis.token_ids == (expected, 4, 4, EOS)
+    both = alone(ToyModel(0, change=late), SOURCE, options_for(2, n_best=2, delay=1))
+    assert [each.token_ids[0] for each in both] == [5, 4]
 
 
 def test_it_does_stop_early() -> None:
@@ -199,6 +235,8 @@ def test_what_is_said_of_a_hypothesis_is_true_of_its_own_prefix(seed: int, penal
         pairs = zip(prefixes, each.token_ids, strict=True)
         assert each.token_log_probs == tuple(float(model.log_probs(SOURCE, prefix)[token]) for prefix, token in pairs)
         assert torch.equal(each.attention_weights, torch.stack([model.attention(SOURCE, p) for p in prefixes]))
+        explained = torch.tensor(each.token_ids)[:, None] - each.attention_weights
+        assert torch.equal(each.alignment_weights, explained), "as the stepper says"
         assert each.log_prob == sum(each.token_log_probs)
         assert each.log_prob == pytest.approx(log_prob_of(model, SOURCE, each.token_ids))
     ranks = [(each.finished, each.score) for each in hypotheses]
@@ -254,17 +292,25 @@ def test_not_a_number_harms_only_its_own_sentence() -> None:
     beam_size=st.integers(1, 4),
     penalty=penalties,
     threshold=st.sampled_from([0.0, 0.5, 2.0]),
+    decision_delay=st.integers(0, 3),
 )
 def test_a_sentence_among_others_is_as_if_alone(
-    seed: int, delays: list[int], order: list[Ids], beam_size: int, penalty: tuple[float, float], threshold: float
+    seed: int,
+    delays: list[int],
+    order: list[Ids],
+    beam_size: int,
+    penalty: tuple[float, float],
+    threshold: float,
+    decision_delay: int,
 ) -> None:
     model = ToyModel(seed, eos_logit=-1.0, impossible=0.1)
     options = DecodingOptions(
         beam_size=beam_size,
-        n_best=1 if threshold else beam_size,
+        n_best=1 if threshold or decision_delay else beam_size,
         length_penalty=penalty[0],
         coverage_penalty=penalty[1],
         pruning_threshold=threshold,
+        decision_delay=decision_delay,
     )
     search, _ = search_of(model, options)
     results: dict[int, list[Hypothesis]] = {}
@@ -381,8 +427,8 @@ def test_eos_cannot_be_forbidden() -> None:
 
 class _Narrow(ToyStepper):
     def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
-        log_probs, attention_weights, _ = super().step(token_ids, places)
-        return StepOutput(log_probs, attention_weights[:, :1])
+        log_probs, attention_weights, states, _ = super().step(token_ids, places)
+        return StepOutput(log_probs, attention_weights[:, :1], states)
 
 
 def test_attention_that_does_not_reach_the_end_of_a_source_is_refused() -> None:

@@ -20,7 +20,7 @@ numbers = st.floats(-1e6, 1e6)
 
 def test_evidence_is_what_its_names_say() -> None:
     attention = torch.tensor([[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]])
-    hypothesis = Hypothesis((7, 3), (-0.5, -1.5), -2.0, -1.7, attention, True)
+    hypothesis = Hypothesis((7, 3), (-0.5, -1.5), -2.0, -1.7, attention, attention, True)
     evidence = weigh(hypothesis)
     assert evidence.mean_log_prob == -1.0
     assert evidence.lowest_log_prob == -1.5

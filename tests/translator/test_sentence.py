@@ -27,7 +27,7 @@ def answer(
     token_ids = tuple(sentence.ids[1:]) if finished else tuple(sentence.ids[1:-1])
     steps = len(token_ids)
     attention = torch.eye(len(sentence.ids))[1:][:steps] if looks is None else looks
-    return Hypothesis(token_ids, (-0.5,) * steps, -0.5 * steps, -1.25, attention, finished)
+    return Hypothesis(token_ids, (-0.5,) * steps, -0.5 * steps, -1.25, torch.empty(0), attention, finished)
 
 
 def test_reading_puts_the_wanted_language_first_and_eos_last(tokenizer: Tokenizer) -> None:
