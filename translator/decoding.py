@@ -1,7 +1,8 @@
 """Sentences of many callers through one search: they wait, join at any step, leave when they have ended.
 
 Callers bring their sentences in *lots*. A lot that has nothing in the search yet does not wait for the others: its
-first sentence joins at the next step. Otherwise new ones join when half of the batch has ended, taken from all lots in
+first sentence joins at the next step, or if the search is full of others some steps later, together with who else has
+come. Otherwise new ones join when half of the batch has ended, taken from all lots in
 turn, so that they are encoded together and no lot holds another up. Those of one lot go longest first, so little of
 the batch is padding, unless somebody reads along and wants them in order.
 """
@@ -20,6 +21,8 @@ from translator.tokenizer import Tokenizer
 
 MAX_BATCH_TOKENS = 8192  # source tokens, padding included, that are searched at once
 CROWD = 2  # times the batch that lots which have just come may make of it
+LEAST_SHARE, PATIENCE = 0.25, 3
+"""Lots that have just come wait until they are so many beside those in the search, or have waited so many steps."""
 
 Source = Sequence[int]
 """Ids with language token and eos."""
@@ -72,7 +75,7 @@ class DecodingQueue:
         self._lots: dict[int, _Lot] = {}
         self._turns: deque[int] = deque()  # lots with waiting sentences, the next one first
         self._owners: dict[int, tuple[int, int]] = {}  # ticket -> lot, position
-        self._brought = 0
+        self._brought = self._waited = 0
 
     @property
     def live(self) -> int:
@@ -132,7 +135,7 @@ class DecodingQueue:
         return [] if ticket is None else self._search.settled(ticket)
 
     def _admit(self) -> None:
-        if not self._turns:
+        if not self._turns or self._let_wait():
             return
         crowded = self._search.live > self._batch_size // 2
         # Padded to the longest, as the search will hold them.
@@ -158,6 +161,13 @@ class DecodingQueue:
                 self._turns.append(number)
         self._turns.extend(passed)
         self._join(chosen)
+
+    def _let_wait(self) -> bool:
+        """Whether newcomers wait for one another: to read one sentence takes half as long as to read sixteen."""
+        newcomers = sum(not self._lots[number].tickets for number in self._turns)
+        few = 0 < newcomers < LEAST_SHARE * self._search.live
+        self._waited = self._waited + 1 if few and self._waited < PATIENCE else 0
+        return self._waited > 0
 
     def _join(self, chosen: Sequence[tuple[int, int]]) -> None:
         lots = [self._lots[number] for number, _ in chosen]

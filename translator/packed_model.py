@@ -25,6 +25,7 @@ from translator.encoder import Encoder
 from translator.lstm_cell import parameters_of
 from translator.model import TranslationModel
 from translator.output import OutputLayer
+from translator.packed_lstm import can_pack, pack_layers
 from translator.products import ComputeType, Product, has_bfloat16, make_product
 from translator.sentence_memory import SentenceMemory, in_eights, lengthened
 from translator.shortlist import Shortlist
@@ -53,13 +54,14 @@ class PackedModel:
     ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
-        self.encoder, self.bridge = model.encoder, model.decoder.bridge
+        encoder, self.bridge = model.encoder, model.decoder.bridge
         self._encoded_as = torch.float32
         if compute_type != "float32" and has_bfloat16(model.output_bias.device):
             self._encoded_as = torch.bfloat16
-            self.encoder = copy.deepcopy(model.encoder).to(self._encoded_as)
+            encoder = copy.deepcopy(encoder).to(self._encoded_as)
         self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
+        self.encoder = pack_layers(encoder) if can_pack(self.device) else encoder
         decoder, attention = model.decoder, model.decoder.attention
         self.heads = attention.heads
         first, *later = (parameters_of(layer) for layer in decoder.layers)

@@ -13,6 +13,10 @@ from tests.translator import numpy_model
 from tests.translator.conftest import make_model
 from translator.dropout import dropout_mask
 from translator.lstm import LstmLayer, drop_recurrent_weights
+from translator.packed_lstm import PackedLstm, can_pack
+from translator.products import has_bfloat16
+
+CPU = torch.device("cpu")
 
 
 @settings(max_examples=30)
@@ -26,6 +30,27 @@ def test_the_fused_lstm_is_the_cell_of_the_equations(inputs: int, hidden: int, s
     expected = numpy_model.Cell(layer).read(*map(numpy_model.array, (sequence, state, cell)))
     for found, wanted in zip((outputs[0], last_hidden[0, 0], last_cell[0, 0]), expected, strict=True):
         np.testing.assert_allclose(found.detach().numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.skipif(not can_pack(CPU), reason="this PyTorch cannot lay out the weights of a layer")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(1, 12), st.integers(0, 10**6))
+def test_a_packed_layer_reads_as_the_layer_does(
+    dtype: torch.dtype, inputs: int, hidden: int, rows: int, steps: int, seed: int
+) -> None:
+    if dtype == torch.bfloat16 and not has_bfloat16(CPU):
+        pytest.skip("this processor does not multiply bfloat16")
+    torch.manual_seed(seed)
+    layer = LstmLayer(inputs, hidden).eval().to(dtype)
+    nn.init.normal_(layer.get_parameter("bias_hh_l0"))
+    sequences = torch.randn(rows, steps, inputs, dtype=dtype)
+    with torch.inference_mode():
+        outputs, (last_hidden, last_cell) = PackedLstm(layer)(sequences)
+        expected, (expected_hidden, expected_cell) = layer(sequences)
+    assert torch.equal(outputs, expected)
+    assert torch.equal(last_hidden, expected_hidden)
+    assert torch.equal(last_cell, expected_cell)
 
 
 def test_a_fresh_lstm_remembers_by_its_forget_gate() -> None:
