@@ -12,7 +12,8 @@ Each target word is linked to the source word of the greatest share, if that is 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 SECOND_LINK = 0.35
@@ -20,6 +21,7 @@ LEAST_SHARE, LEAST_MEAN_SHARE = 0.5, 0.4
 """Of a link that is given without a weight: seen from one side, from both. Chosen on every other line of the 447
 sentences of docs/results.md; the others agree."""
 
+Shares = NDArray[np.float32]
 Span = tuple[int, int]
 Link = tuple[int, int]
 """A source word and a target word that belong together, each counted from 0."""
@@ -56,11 +58,11 @@ class Side:
     pieces: Sequence[Span]
     words: Sequence[Span]
 
-    def membership(self) -> Tensor:
-        """Returns [pieces, words] float32: 1 where a piece and a word share a character."""
-        pieces, words = torch.tensor(self.pieces).view(-1, 1, 2), torch.tensor(self.words).view(1, -1, 2)
-        shared = torch.minimum(pieces[..., 1], words[..., 1]) - torch.maximum(pieces[..., 0], words[..., 0])
-        return (shared > 0).float()
+    def membership(self) -> Shares:
+        """Returns [pieces, words]: 1 where a piece and a word share a character."""
+        pieces, words = (np.array(spans, dtype=np.int64).reshape(-1, 2) for spans in (self.pieces, self.words))
+        ends = np.minimum(pieces[:, None, 1], words[:, 1])
+        return (ends > np.maximum(pieces[:, None, 0], words[:, 0])).astype(np.float32)
 
 
 def spans_of(words: Sequence[str]) -> list[Span]:
@@ -77,19 +79,18 @@ def spans_of(words: Sequence[str]) -> list[Span]:
     return spans
 
 
-def word_shares(weights: Tensor, source: Side, target: Side) -> Tensor:
-    """Returns [target words, source words] float32: how much of each target word came from each source word.
+def word_shares(weights: Tensor, source: Side, target: Side) -> Shares:
+    """Returns [target words, source words]: how much of each target word came from each source word.
 
     Args:
         weights: [T, S], a row for each piece of `target`, a column for each of `source`.
         source: Of S pieces, special tokens included.
         target: Of T pieces.
     """
-    if not source.words or not target.words:
-        return torch.zeros(len(target.words), len(source.words))
-    target_pieces = target.membership()  # [T, target words]
-    target_pieces = target_pieces / target_pieces.sum(dim=0).clamp(min=1.0)
-    return target_pieces.t() @ weights.float().cpu() @ source.membership()
+    of_target = target.membership()  # [T, target words]
+    of_target /= np.maximum(of_target.sum(axis=0), 1)
+    shares: Shares = of_target.T @ weights.float().cpu().numpy() @ source.membership()
+    return shares
 
 
 def align_words(weights: Tensor, source: Side, target: Side) -> list[AlignedWords]:
@@ -113,7 +114,7 @@ def align_words(weights: Tensor, source: Side, target: Side) -> list[AlignedWord
     return links
 
 
-def choose_links(ahead: Tensor, back: Tensor | None = None) -> set[Link]:
+def choose_links(ahead: Shares, back: Shares | None = None) -> set[Link]:
     """Links the words of a sentence and its translation.
 
     Args:
@@ -124,5 +125,5 @@ def choose_links(ahead: Tensor, back: Tensor | None = None) -> set[Link]:
     Returns:
         (source word, target word) pairs, counted from 0.
     """
-    shares, least = (ahead, LEAST_SHARE) if back is None else ((ahead * back.t()).sqrt(), LEAST_MEAN_SHARE)
-    return {(source, target) for target, source in (shares > least).nonzero().tolist()}
+    shares, least = (ahead, LEAST_SHARE) if back is None else (np.sqrt(ahead * back.T), LEAST_MEAN_SHARE)
+    return {(int(source), int(target)) for target, source in np.argwhere(shares > least)}

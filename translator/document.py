@@ -133,8 +133,8 @@ class Document:
             piece = text[start:end]
             answer = None if asked is None else next(waiting)
             if answer is not None:
-                tokens += [replace(each, start=each.start + length, end=each.end + length) for each in answer.tokens]
-                alignment += [_moved(link, length) for link in answer.alignment]
+                tokens += _moved_tokens(answer.tokens, length)
+                alignment += _moved_links(answer.alignment, length)
                 warnings += answer.warnings
                 piece = answer.text
             elif asked is not None:
@@ -167,5 +167,18 @@ class Document:
         return SentenceScore(*places, answer.score, answer.evidence, confidence)
 
 
-def _moved(link: AlignedWords, distance: int) -> AlignedWords:
-    return replace(link, target_start=link.target_start + distance, target_end=link.target_end + distance)
+def _moved_tokens(tokens: Sequence[TokenScore], distance: int) -> Sequence[TokenScore]:
+    if not distance:
+        return tokens
+    return [TokenScore(each.text, each.start + distance, each.end + distance, each.log_prob) for each in tokens]
+
+
+def _moved_links(links: Sequence[AlignedWords], distance: int) -> Sequence[AlignedWords]:
+    if not distance:
+        return links
+    return [
+        AlignedWords(
+            link.source_start, link.source_end, link.target_start + distance, link.target_end + distance, link.weight
+        )
+        for link in links
+    ]

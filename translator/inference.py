@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from translator.alignment import Link, choose_links
+from translator.alignment import Link, Shares, choose_links
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
 from translator.config import DecodingOptions
@@ -240,7 +240,7 @@ class Translator:
 
     def _word_shares(
         self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], *, source: str, target: str
-    ) -> list[torch.Tensor]:
+    ) -> list[Shares]:
         texts, wanted = ([" ".join(words) for words in side] for side in (sources, targets))
         pairs = self._read_pairs(texts, wanted, source=source, target=target)
         return list(map(shares_of, pairs, sources, targets))

@@ -6,9 +6,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import Tensor
-
-from translator.alignment import Side, spans_of, word_shares
+from translator.alignment import Shares, Side, spans_of, word_shares
 from translator.engine import DecodingEngine
 from translator.errors import InputError
 from translator.forced_decoding import score_all
@@ -76,7 +74,7 @@ def judge(pair: GivenPair, text: str, *, source: str, target: str) -> Translatio
     )
 
 
-def shares_of(pair: GivenPair, source_words: Sequence[str], target_words: Sequence[str]) -> Tensor:
+def shares_of(pair: GivenPair, source_words: Sequence[str], target_words: Sequence[str]) -> Shares:
     """Says how much of each target word came from each source word: [target words, source words].
 
     Args:

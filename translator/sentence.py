@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 
 from translator.alignment import AlignedWords, Side, align_words
@@ -171,7 +171,10 @@ def _traced(links: Sequence[AlignedWords], sentence: SourceSentence) -> tuple[Al
     """Leads the source offsets of links back from the normalised sentence to the text it was cut from."""
     origins = sentence.origins
     return tuple(
-        replace(link, source_start=origins[link.source_start], source_end=origins[link.source_end]) for link in links
+        AlignedWords(
+            origins[link.source_start], origins[link.source_end], link.target_start, link.target_end, link.weight
+        )
+        for link in links
     )
 
 

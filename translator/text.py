@@ -39,7 +39,9 @@ _STEPS = (
 _WORD_JOINERS = frozenset("'\u2019-\u2010\u2011")
 _NUMBER_JOINERS = frozenset(".,:")
 # Han and kana are written without spaces; each character is taken as a word.
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
+_LETTERS = re.compile(rf"[^\W_{_IDEOGRAPHS}]+")  # and digits
 
 
 class NormalisedText(NamedTuple):
@@ -89,13 +91,15 @@ def words(text: str) -> list[tuple[int, int]]:
         ["Don't", 'pay', '3.50', ',', 'Tom', '!']
     """
     spans: list[tuple[int, int]] = []
-    for position, character in enumerate(text):
-        if character.isspace():
-            continue
+    position = 0
+    while position < len(text):
+        run = _LETTERS.match(text, position)  # what is one word in any case, at once
+        end = run.end() if run else position + 1
         if spans and spans[-1][1] == position and _continues(text, spans[-1][0], position):
-            spans[-1] = (spans[-1][0], position + 1)
-        else:
-            spans.append((position, position + 1))
+            spans[-1] = (spans[-1][0], end)
+        elif run or not text[position].isspace():
+            spans.append((position, end))
+        position = end
     return spans
 
 

@@ -117,3 +117,9 @@ def test_words_cover_all_but_white_space_once(text: str) -> None:
     covered = [position for start, end in words(text) for position in range(start, end)]
     assert covered == [position for position, character in enumerate(text) if not character.isspace()]
     assert all(start < end for start, end in words(text))
+
+
+@given(st.text("aéß1Дअ\u0338Ⅷ", min_size=1), st.sampled_from(["", "漢", "。", " ", "-", "_"]))
+def test_letters_and_digits_that_touch_are_one_word(letters: str, behind: str) -> None:
+    text = "a" + letters + behind
+    assert words(text)[0] == (0, 1 + len(letters))
