@@ -52,6 +52,13 @@ class DecoderOutput(NamedTuple):
     state: DecoderState
 
 
+def state_of(projected: Tensor, layers: int) -> DecoderState:
+    """Reads the state of L layers from what the bridge made of a summary, [B, L * 2H]."""
+    states = torch.tanh(projected).float()
+    states = states.view(len(projected), layers, 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
+    return DecoderState(states[0], states[1])
+
+
 class Bridge(nn.Linear):
     """From what the encoder understood to the decoder's first state.
 
@@ -68,9 +75,7 @@ class Bridge(nn.Linear):
 
     def initial_state(self, summary: Tensor) -> DecoderState:
         """Builds the first state of every layer from the encoder's `summary` [B, D]."""
-        states = torch.tanh(self(summary)).float()
-        states = states.view(len(summary), self.layers, 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
-        return DecoderState(states[0], states[1])
+        return state_of(self(summary), self.layers)
 
 
 class Decoder(nn.Module):

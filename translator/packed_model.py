@@ -1,6 +1,6 @@
 """The model's weights arranged for one token at a time: what is computed once a load and never written to again.
 
-Of the model encoder and bridge are kept; the rest lies packed in products, and may go. Any number of searches and
+Of the model the encoder is kept; the rest lies packed in products, and may go. Any number of searches and
 threads may share what is here.
 
 What a step need not do again is done before it:
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from translator.batch import PaddedIds
-from translator.decoder import DecoderState
+from translator.decoder import DecoderState, state_of
 from translator.encoder import Encoder
 from translator.lstm_cell import parameters_of
 from translator.model import TranslationModel
@@ -35,7 +35,7 @@ class PackedModel:
     """A model made ready to decode.
 
     Args:
-        model: Bridge and perhaps encoder are shared with it; it is put into evaluation mode and must not change
+        model: The encoder is perhaps shared with it; it is put into evaluation mode and must not change
             afterwards.
         pad_id: What fills up shorter sources.
         compute_type: How products with packed weights are computed. Unless it is float32 the encoder's LSTM runs in
@@ -54,7 +54,7 @@ class PackedModel:
     ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
-        encoder, self.bridge = model.encoder, model.decoder.bridge
+        encoder, bridge = model.encoder, model.decoder.bridge
         self._encoded_as = torch.float32
         if compute_type != "float32" and has_bfloat16(model.output_bias.device):
             self._encoded_as = torch.bfloat16
@@ -84,6 +84,8 @@ class PackedModel:
         self.output = OutputLayer(
             model.embedding.weight, model.output_bias, compute_type=compute_type, shortlist=shortlist
         )
+        self._layers = bridge.layers
+        self.bridge = self._product(bridge.weight, bridge.bias, bound=1)
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
         to_context, to_embedded = readout.weight[:, width:].tensor_split([len(attention.key.weight)], dim=1)
         meeting_context = [layer.inputs[:, width:] for layer in later] + [to_context]
@@ -107,7 +109,7 @@ class PackedModel:
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
         memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in (keys, projected, ~source.mask)))
-        return memory, self.bridge.initial_state(encoded.summary.float())
+        return memory, state_of(self.bridge(encoded.summary.float()), self._layers)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.
