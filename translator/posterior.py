@@ -35,9 +35,14 @@ def posterior_attention(prior: Tensor, states: Tensor, sources: Tensor, written:
     """
     steps = max(1, MOST_AT_ONCE // max(1, sources.numel()))
     parts = [
-        torch.linalg.vecdot(torch.tanh(state[:, :, None] + sources[:, None]), embedding[:, :, None])
+        _logits(state, sources, embedding)
         for state, embedding in zip(states.split(steps, dim=1), written.split(steps, dim=1), strict=True)
     ]
     logits = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # [B, T, S]
     scores = prior.clamp(min=LEAST_PRIOR).log_().add_(logits)
     return scores.masked_fill_(padding[:, None], -torch.inf).softmax(dim=2)
+
+
+def _logits(states: Tensor, sources: Tensor, written: Tensor) -> Tensor:
+    readouts = (states[:, :, None] + sources[:, None]).tanh_().flatten(0, 1)  # [B * T, S, E]
+    return torch.bmm(written.reshape(-1, 1, written.shape[2]), readouts.transpose(1, 2)).view(*states.shape[:2], -1)
