@@ -13,7 +13,7 @@ RUN python -m venv /opt/carousel
 COPY pyproject.toml constraints.txt ./
 COPY carousel/__init__.py carousel/__init__.py
 RUN touch README.md LICENSE \
- && /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve]'
+ && /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve,redis,postgresql]'
 COPY README.md LICENSE ./
 COPY carousel carousel
 COPY translator translator

@@ -53,11 +53,13 @@ class Admission:
         except ValueError:
             raise ConfigError(f"The rate limit {limit!r} cannot be kept; write it as 60/minute.") from None
         try:
-            counted: Storage = storage_from_string(f"async+{storage}", wrap_exceptions=True)  # type: ignore[assignment]
+            # Left to choose, the library takes coredis, whose later versions it cannot open.
+            client = {"implementation": "redispy"} if storage.startswith("redis") else {}
+            counted: Storage = storage_from_string(f"async+{storage}", wrap_exceptions=True, **client)  # type: ignore[assignment]
         except (ValueError, ConfigurationError):
             kind = storage.partition(":")[0]  # no more of it: there may be a password behind
             raise ConfigError(
-                f"Requests cannot be counted in {kind!r}; give memory://, or redis://host:6379 and the package coredis."
+                f"Requests cannot be counted in {kind!r}; give memory://, or redis://host:6379 and the package redis."
             ) from None
         self._limiter = MovingWindowRateLimiter(counted)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakeredis import TcpFakeServer
 from limits.errors import StorageError
 from typer.testing import CliRunner
 
@@ -273,6 +275,36 @@ def test_a_limit_that_cannot_be_kept_is_a_sentence(wrong: dict[str, str], senten
     with pytest.raises(ConfigError, match=sentence) as refusal:
         create_app(Settings.model_validate(wrong), FakeTranslator())
     assert "secret" not in str(refusal.value)
+
+
+@pytest.fixture
+def redis_address() -> Iterator[str]:
+    """A server that speaks Redis's protocol, on a port of this machine."""
+    server = TcpFakeServer(("127.0.0.1", 0))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"redis://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.anyio
+async def test_processes_that_share_a_redis_count_together(service: Service, redis_address: str) -> None:
+    settings = {"rate_limit": "3/minute", "rate_limit_storage": redis_address}
+    async with service(**settings) as one, service(**settings) as other:
+        asked = [
+            (await client.post("/translate", json=STATION)).status_code for client in (one, other, one, other, one)
+        ]
+    assert asked == [200, 200, 200, 429, 429]
+
+
+@pytest.mark.anyio
+async def test_a_redis_that_is_not_there_is_503(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with service(rate_limit="3/minute", rate_limit_storage=f"redis://127.0.0.1:{port}") as client:
+        refused = await client.post("/translate", json=STATION)
+    assert refused.status_code == 503
+    assert refused.json() == {"error": "Requests cannot be counted at the moment; try again later"}
 
 
 @pytest.mark.anyio

@@ -135,6 +135,28 @@ def test_a_lot_that_has_just_come_does_not_wait_for_room(
     assert [ended.count(number) for number in late] == [1, 2, 2]
 
 
+def test_the_few_that_come_to_many_join_together_and_within_three_steps(
+    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
+) -> None:
+    endless = DecodingOptions(beam_size=1, max_length_ratio=0.0, max_length_margin=99)
+    queue = DecodingQueue(engine, tokenizer, options=endless)
+    queue._search._eos_id = -1  # nobody ends
+    for _ in range(16):
+        queue.add(sources[:1])
+    queue.advance()
+    assert queue.live == 16
+    lives = []
+    for _ in range(5):
+        queue.add(sources[:1])
+        queue.advance()
+        lives.append(queue.live)
+    assert lives == [16, 16, 16, 20, 20], "the fourth makes them a quarter"
+    queue.advance()
+    queue.advance()
+    queue.advance()
+    assert queue.live == 21, "one alone has waited three steps"
+
+
 def test_lots_take_turns(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:
     queue = DecodingQueue(engine, tokenizer, options=GREEDY, batch_size=1)
     long, short = queue.add([*sources, *sources]), queue.add(sources[:2])
