@@ -17,7 +17,7 @@ class WordLink(BaseModel):
     sourceEnd: int = Field(description="One past its last.")
     targetStart: int = Field(description="First character of the word in the translation.")
     targetEnd: int = Field(description="One past its last.")
-    weight: float = Field(description="Share of the target word's attention, 0 to 1.")
+    weight: float = Field(description="Share of the target word that came from it, 0 to 1.")
 
 
 class SentenceScores(BaseModel):

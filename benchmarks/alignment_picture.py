@@ -4,7 +4,7 @@ TEXT="My daughter is ill and has to stay at home today."
 python benchmarks/alignment_picture.py "$TEXT" --from en --to de --output docs/alignment.svg
 
 Source words stand above, target words below; a curve joins words that belong together, the stronger the more of the
-target word's attention rests there.
+target word came from there.
 """
 
 import argparse

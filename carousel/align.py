@@ -39,7 +39,7 @@ def align(
     """Align a text with its translation, word by word.
 
     Line n of the output has the links of line n: 0-0 1-2 says that the first words belong together, and the
-    second with the third. A model that knows both directions is asked in both, and the answers are joined.
+    second with the third. A model that knows both directions is asked in both, and links what it sees from both.
     """
     sides = [[line.split() for line in read_lines(file)] for file in (source_file, target_file)]
     if len(sides[0]) != len(sides[1]):

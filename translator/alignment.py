@@ -5,8 +5,9 @@ source word's pieces of the mean over the target word's pieces:
 
     share[t, s] = mean over pieces j of word t of  (sum over pieces i of word s of weights[j, i])
 
-Each target word is linked to the source word of the greatest share, if that is more than what rests on no word at all
-(the language token, eos), and to any other above `SECOND_LINK`.
+In a translation each target word is linked to the source word of the greatest share, if that is more than what rests
+on no word at all (the language token, eos), and to any other above `SECOND_LINK`: most words of a text that is hovered
+over, or marked up, shall have one. Links of two given texts have no weight to be judged by: there one must be strong.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from translator.beam_history import BeamHistory
-from translator.beams import DEAD, Beams, Place
+from translator.beam_rows import DEAD, Place
+from translator.beams import Beams
 from translator.config import DecodingOptions
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
 from translator.stepper import Stepper
@@ -64,7 +65,7 @@ def read_answers(
         positions = torch.tensor([ending.position for ending in endings], device=device)
         origins = stepper.explain(positions, torch.tensor(filled, device=device), attention_weights, states)
         for ending, place, each, *weights in zip(endings, owners, said, attention_weights, origins, strict=True):
-            looked, came_from = (part[: len(each.token_ids), : place.source_length] for part in weights)
+            looked, came_from = (part[: len(each.token_ids), : place.source_length].clone() for part in weights)
             hypothesis = _hypothesis(each, looked, came_from, options, finished=ending.eos_log_prob is not None)
             found[ending.position].append(hypothesis)
     for position, hypotheses in found.items():

@@ -35,7 +35,8 @@ from torch import Tensor
 
 from translator.beam_answers import read_answers
 from translator.beam_history import BeamHistory
-from translator.beams import DEAD, Beams, Candidates, Place, Rows, counting, new_beams
+from translator.beam_rows import DEAD, Candidates, Place, Rows, counting
+from translator.beams import Beams, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.scoring import Hypothesis, length_penalty
@@ -255,7 +256,7 @@ class BeamSearch:
             [sentence.place for sentence in sentences],
             beam_size=self._options.beam_size,
             most=self._options.n_best,
-            delay=self._options.decision_delay,
+            delay=self._options.decision_delay if self._options.beam_size > 1 else 0,
             bos_id=self._bos_id,
             device=self._device,
         )
@@ -268,7 +269,7 @@ class BeamSearch:
 
     def _check(self, output: StepOutput, rows: int) -> None:
         longest = max(sentence.place.source_length for sentence in self._sentences)
-        shapes = [tuple(tensor.shape) for tensor in output[:2]]
+        shapes = [tuple(tensor.shape) for tensor in output[:3]]
         if any(shape[0] != rows for shape in shapes) or shapes[1][1] < longest:
             wanted = f"{rows} rows each and at least {longest} source tokens"
-            raise ValueError(f"the stepper gave log_probs and attention of shapes {shapes}, wanted {wanted}")
+            raise ValueError(f"the stepper gave log_probs, attention and states of shapes {shapes}, wanted {wanted}")

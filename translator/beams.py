@@ -8,67 +8,18 @@ S source length · W best tokens of a row · F the most hypotheses that any sent
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from translator.beam_rows import DEAD, Candidates, Place, Rows, counting
 from translator.scoring import log_coverage
 
-DEAD = float("-inf")
-"""Log-probability of a place in the beam that no hypothesis lives in; score of one among the finished that is free."""
 BLOCK, MANY_COLUMNS = 64, 2048
 """Columns looked at together when the best of so long rows are sought. Which way is taken does not depend on the
 number of rows, or a tie could be broken by who else is there. (With a shortlist it could: how many columns there are
 does depend on that. But there no two pieces have the same bias.)"""
-
-
-class Place(NamedTuple):
-    """Where a sentence writes and how far it may go."""
-
-    slot: int  # in the history
-    source_length: int
-    max_length: int
-    n_best: int = 1
-
-
-class Rows(NamedTuple):
-    """Which places of the beams have a row: those that a hypothesis lives in.
-
-    Args:
-        places: Of each row, ascending: k + K * b for row k of sentence b. [N]
-        counts: Rows of each sentence, which are the first ones of its beam. [B]
-        size: Places there are, B * K.
-    """
-
-    places: Tensor
-    counts: Tensor
-    size: int
-
-    def spread(self, parts: Tensor) -> Tensor:
-        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; 0 where there is no row."""
-        if len(self.places) == self.size:
-            return parts
-        return parts.new_zeros((self.size, *parts.shape[1:])).index_copy_(0, self.places, parts)
-
-    def first(self) -> Tensor:
-        """The first row of each sentence, [B]."""
-        return self.counts.cumsum(0) - self.counts
-
-
-class Candidates(NamedTuple):
-    """Continuations of each sentence, best first; every field [B, number]."""
-
-    log_probs: Tensor  # of the whole hypothesis
-    token_log_probs: Tensor
-    token_ids: Tensor
-    parents: Tensor  # the row within the beam that is continued
-
-    def take(self, order: Tensor) -> "Candidates":
-        """Those at the places `order`, [B, any]."""
-        return Candidates(*(field.gather(1, order) for field in self))
 
 
 @dataclass
@@ -240,7 +191,7 @@ class Beams:
     def _decided(self, chosen: Candidates) -> Candidates:
         """Lets die, and puts last, whose token D places back is not the best one's, where one hypothesis is wanted."""
         oldest = self.recent_ids[:, :, 0].gather(1, chosen.parents)
-        other = (oldest != oldest[:, :1]) & (self.wanted == 1).unsqueeze(1)
+        other = (oldest != oldest[:, :1]) & (self.wanted == 1).unsqueeze(1) & (chosen.log_probs > DEAD)
         if not other.any():
             return chosen
         log_probs = chosen.log_probs.masked_fill(other, DEAD)
@@ -283,12 +234,6 @@ def new_beams(
         finished_parents=zeros.unsqueeze(1).expand(-1, most),
         finished_log_probs=log_probs.new_zeros((count, most)),
     )
-
-
-@lru_cache(maxsize=256)
-def counting(count: int, device: torch.device) -> Tensor:
-    """Returns 0 to count - 1, [count]; many share it, so nobody may write to it."""
-    return torch.arange(count, device=device)
 
 
 def _fitted(coverage: Tensor, width: int) -> Tensor:

@@ -92,7 +92,7 @@ class DecodingOptions:
         _require(self.beam_size <= MAX_BEAM_SIZE, f"beam_size is {self.beam_size}, wanted at most {MAX_BEAM_SIZE}.")
         delay = self.decision_delay
         _require(
-            isinstance(delay, int) and 0 <= delay <= MAX_DECISION_DELAY,
+            isinstance(delay, int) and not isinstance(delay, bool) and 0 <= delay <= MAX_DECISION_DELAY,
             f"decision_delay is {delay!r}, wanted a whole number from 0 to {MAX_DECISION_DELAY}.",
         )
         limits = {"length_penalty": 10, "coverage_penalty": 10, "pruning_threshold": 100, "max_length_ratio": 100}

@@ -1,10 +1,10 @@
 """Sentences of many callers through one search: they wait, join at any step, leave when they have ended.
 
-Callers bring their sentences in *lots*. A lot that has nothing in the search yet does not wait for the others: its
-first sentence joins at the next step, or if the search is full of others some steps later, together with who else has
-come. Otherwise new ones join when half of the batch has ended, taken from all lots in
-turn, so that they are encoded together and no lot holds another up. Those of one lot go longest first, so little of
-the batch is padding, unless somebody reads along and wants them in order.
+Callers bring their sentences in *lots*. A lot that has nothing in the search yet does not wait for room: its first
+sentence joins at the next step, or where it would be read almost alone beside many, up to three steps later, together
+with who else has come. Otherwise new ones join when half of the batch has ended, taken from all lots in turn, so that
+they are encoded together and no lot holds another up. Those of one lot go longest first, so little of the batch is
+padding, unless somebody reads along and wants them in order.
 """
 
 from collections import deque
@@ -21,8 +21,9 @@ from translator.tokenizer import Tokenizer
 
 MAX_BATCH_TOKENS = 8192  # source tokens, padding included, that are searched at once
 CROWD = 2  # times the batch that lots which have just come may make of it
-LEAST_SHARE, PATIENCE = 0.25, 3
-"""Lots that have just come wait until they are so many beside those in the search, or have waited so many steps."""
+LEAST_NEWCOMERS, PATIENCE = 0.25, 3
+"""Sentences wait until so many can be read together, as a share of those in the search, but no more than so many steps:
+to read one takes half as long as to read sixteen."""
 
 Source = Sequence[int]
 """Ids with language token and eos."""
@@ -135,9 +136,11 @@ class DecodingQueue:
         return [] if ticket is None else self._search.settled(ticket)
 
     def _admit(self) -> None:
-        if not self._turns or self._let_wait():
-            return
         crowded = self._search.live > self._batch_size // 2
+        if self._waited < PATIENCE and 0 < self._would_join(crowded=crowded) < LEAST_NEWCOMERS * self._search.live:
+            self._waited += 1
+            return
+        self._waited = 0
         # Padded to the longest, as the search will hold them.
         longest = max((len(self._lots[lot].sources[position]) for lot, position in self._owners.values()), default=0)
         count, chosen, passed = self._search.live, list[tuple[int, int]](), list[int]()
@@ -162,12 +165,10 @@ class DecodingQueue:
         self._turns.extend(passed)
         self._join(chosen)
 
-    def _let_wait(self) -> bool:
-        """Whether newcomers wait for one another: to read one sentence takes half as long as to read sixteen."""
-        newcomers = sum(not self._lots[number].tickets for number in self._turns)
-        few = 0 < newcomers < LEAST_SHARE * self._search.live
-        self._waited = self._waited + 1 if few and self._waited < PATIENCE else 0
-        return self._waited > 0
+    def _would_join(self, *, crowded: bool) -> int:
+        """Sentences that would be read now if there were room: in a crowd one of each lot that is not in the search."""
+        lots = [self._lots[number] for number in self._turns]
+        return sum(not lot.tickets for lot in lots) if crowded else sum(len(lot.waiting) for lot in lots)
 
     def _join(self, chosen: Sequence[tuple[int, int]]) -> None:
         lots = [self._lots[number] for number, _ in chosen]

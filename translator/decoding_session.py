@@ -3,7 +3,7 @@
 What never changes while it runs is in the `translator.packed_model`.
 
 Letters: B live sentences · K beam size · N rows, one to K for each of them · V vocabulary · C columns · S source
-length.
+length · E width of the readout · M hypotheses of T tokens.
 """
 
 import sys
@@ -65,7 +65,8 @@ class DecodingSession:
             places: k + K * b for row k of sentence b, ascending. [N] int64
 
         Returns:
-            log_probs [N, C] and attention_weights [N, S]. The columns are the whole vocabulary, or with a shortlist
+            log_probs [N, C], attention_weights [N, S], and the state's part in the readout [N, E], which `explain`
+            wants to see again. The columns are the whole vocabulary, or with a shortlist
             what a sentence may be translated with.
 
         Raises:
@@ -107,7 +108,7 @@ class DecodingSession:
         memory = self._admitted().memory
         lying = sentences if self._lying is None else self._lying.index_select(0, sentences)
         length = attention_weights.shape[2]
-        sources = self._engine.source_readouts(memory.projected_values[:, :length].index_select(0, lying))
+        sources = self._engine.source_readouts(memory.projected_values[:, :length], lying)
         padding = memory.padding[:, :length].index_select(0, lying)
         return posterior_attention(attention_weights, states, sources, self._engine.written(token_ids), padding)
 
@@ -134,7 +135,7 @@ class DecodingSession:
 
     def _admitted(self) -> KnownSentences:
         if self._known is None:
-            raise RuntimeError("step() came before admit(); admit at least one source first.")
+            raise RuntimeError("Nothing was admitted; admit at least one source first.")
         return self._known
 
     def _close_up(self) -> None:

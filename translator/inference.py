@@ -216,7 +216,7 @@ class Translator:
     ) -> list[set[Link]]:
         """Aligns the words of sentences with those of their translations, in the words they come in.
 
-        If the model also knows the way back, both directions are asked and their links joined.
+        If the model also knows the way back, both directions are asked, and a link must be seen from both.
 
         Args:
             sources: One sentence each, as words.

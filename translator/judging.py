@@ -85,4 +85,4 @@ def shares_of(pair: GivenPair, source_words: Sequence[str], target_words: Sequen
     origins = pair.source.origins
     pieces = [(origins[start], origins[end]) for start, end in pair.source.spans]
     sides = Side(pieces, spans_of(source_words)), Side(pair.target.tokens, spans_of(target_words))
-    return word_shares(pair.hypothesis.alignment_weights, *sides)
+    return word_shares(pair.hypothesis.posterior_weights, *sides)

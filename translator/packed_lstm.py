@@ -4,7 +4,7 @@ PyTorch hands a layer's weights to oneDNN as they are, which lays them out anew 
 time of a call for a few sentences. What comes out is the same to the last bit.
 """
 
-import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,14 @@ def can_pack(device: torch.device) -> bool:
     return device.type == "cpu" and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, _PACK)
 
 
-def pack_layers(encoder: Encoder) -> Encoder:
+def pack_layers(encoder: Encoder, dtype: torch.dtype) -> Encoder:
     """Returns an encoder that gives the same, with packed layers; the one that is given stays as it is."""
-    packed = copy.deepcopy(encoder)
-    packed.forwards, packed.backwards = (
-        nn.ModuleList(PackedLstm(layer) for layer in layers if isinstance(layer, LstmLayer))
-        for layers in (encoder.forwards, encoder.backwards)
-    )
+    layers = [cast(LstmLayer, layer) for layer in (*encoder.forwards, *encoder.backwards)]
+    depth, first = len(encoder.forwards), layers[0]
+    with torch.device("meta"):
+        packed = Encoder(input_size=first.input_size, hidden_size=first.hidden_size, layers=depth, dropout=0.0)
+    directions = [PackedLstm(layer, dtype) for layer in layers]
+    packed.forwards, packed.backwards = nn.ModuleList(directions[:depth]), nn.ModuleList(directions[depth:])
     return packed.eval()
 
 
@@ -36,15 +37,18 @@ class PackedLstm(nn.Module):
 
     Args:
         layer: It is not needed afterwards.
+        dtype: What it computes in.
     """
 
-    def __init__(self, layer: LstmLayer) -> None:
+    def __init__(self, layer: LstmLayer, dtype: torch.dtype) -> None:
         """Lays the weights out."""
         super().__init__()
-        inputs, recurrent, *self._biases = (weight.detach() for weight in layer.all_weights[0])
+        inputs, recurrent, *self._biases = (weight.detach().to(dtype) for weight in layer.all_weights[0])
         self._width = layer.hidden_size
         pack = getattr(torch.ops.mkldnn, _PACK)
-        self._weights: list[Tensor] = pack(inputs, recurrent, self._width, False, True, True, None)
+        self._weights: list[Tensor] = pack(
+            inputs, recurrent, hidden_size=self._width, reverse=False, has_biases=True, batch_first=False
+        )
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Reads `inputs` [B, T, in] from a state of zeros: outputs [B, T, H], hidden and cell [1, B, H]."""

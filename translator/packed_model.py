@@ -54,14 +54,15 @@ class PackedModel:
     ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
-        encoder, bridge = model.encoder, model.decoder.bridge
-        self._encoded_as = torch.float32
-        if compute_type != "float32" and has_bfloat16(model.output_bias.device):
-            self._encoded_as = torch.bfloat16
-            encoder = copy.deepcopy(encoder).to(self._encoded_as)
         self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
-        self.encoder = pack_layers(encoder) if can_pack(self.device) else encoder
+        rounded = compute_type != "float32" and has_bfloat16(self.device)
+        self._encoded_as = torch.bfloat16 if rounded else torch.float32
+        if can_pack(self.device):
+            self.encoder = pack_layers(model.encoder, self._encoded_as)
+        else:
+            self.encoder = copy.deepcopy(model.encoder).to(self._encoded_as) if rounded else model.encoder
+        bridge = model.decoder.bridge
         decoder, attention = model.decoder, model.decoder.attention
         self.heads = attention.heads
         first, *later = (parameters_of(layer) for layer in decoder.layers)
@@ -133,12 +134,18 @@ class PackedModel:
             return contexts[:, 0], weights[:, 0]
         return contexts.sum(dim=1), weights.mean(dim=1)
 
-    def source_readouts(self, projected_values: Tensor) -> Tensor:
-        """What each source position adds to a readout that looks at it alone, [B, S, E] float32."""
-        if self.heads == 1:
-            return projected_values[..., -self.context_widths[-1] :].float()
-        parts: Tensor = projected_values.unflatten(2, (self.heads, -1))[..., -self.context_widths[-1] :].float()
-        return parts.sum(dim=2)
+    def source_readouts(self, projected_values: Tensor, sentences: Tensor) -> Tensor:
+        """What each source position adds to a readout that looks at it alone.
+
+        Args:
+            projected_values: Of B sentences, [B, S, heads * M].
+            sentences: Positions of those that are wanted. [N] int64
+
+        Returns:
+            [N, S, E] float32.
+        """
+        parts: Tensor = projected_values.unflatten(2, (self.heads, -1))[..., -self.context_widths[-1] :]
+        return parts.index_select(0, sentences).float().sum(dim=2)
 
     def written(self, token_ids: Tensor) -> Tensor:
         """Output embeddings of tokens, [..., E] float32: those of the input, unscaled, as the table is shared."""

@@ -7,7 +7,7 @@ token is known, Bayes says which of the places looked at speaks for it:
 
 The logit is what the readout gives with the whole attention on s; what the LSTM layers made of the context stays as it
 was. It is not normalised over the vocabulary, which would cost a product with the whole table for each pair of
-positions and is worth nothing (7.4 % errors with it and without, docs/results.md).
+positions and is worth nothing (docs/decisions.md).
 
 Letters: B sentences · T tokens · S source positions · E width of the readout.
 
@@ -33,16 +33,20 @@ def posterior_attention(prior: Tensor, states: Tensor, sources: Tensor, written:
         written: Output embeddings of the tokens. [B, T, E]
         padding: True where there is no source token. [B, S] bool
     """
-    steps = max(1, MOST_AT_ONCE // max(1, sources.numel()))
-    parts = [
-        _logits(state, sources, embedding)
-        for state, embedding in zip(states.split(steps, dim=1), written.split(steps, dim=1), strict=True)
+    sentences = max(1, MOST_AT_ONCE // max(1, sources[:1].numel()))
+    logits = [
+        _logits(*part) for part in zip(*(each.split(sentences) for each in (states, sources, written)), strict=True)
     ]
-    logits = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # [B, T, S]
-    scores = prior.clamp(min=LEAST_PRIOR).log_().add_(logits)
+    scores = prior.clamp(min=LEAST_PRIOR).log_().add_(torch.cat(logits))
     return scores.masked_fill_(padding[:, None], -torch.inf).softmax(dim=2)
 
 
 def _logits(states: Tensor, sources: Tensor, written: Tensor) -> Tensor:
-    readouts = (states[:, :, None] + sources[:, None]).tanh_().flatten(0, 1)  # [B * T, S, E]
-    return torch.bmm(written.reshape(-1, 1, written.shape[2]), readouts.transpose(1, 2)).view(*states.shape[:2], -1)
+    """The logit of each token at each step, had the readout seen one position alone: [B, T, S]."""
+    steps = max(1, MOST_AT_ONCE // max(1, sources.numel()))
+    parts = []
+    for state, embedding in zip(states.split(steps, dim=1), written.split(steps, dim=1), strict=True):
+        readouts = (state[:, :, None] + sources[:, None]).tanh_().flatten(0, 1)  # [B * T, S, E]
+        found = torch.bmm(embedding.reshape(-1, 1, embedding.shape[2]), readouts.transpose(1, 2))
+        parts.append(found.view(*state.shape[:2], -1))
+    return torch.cat(parts, dim=1)

@@ -24,7 +24,7 @@ class Hypothesis:
         log_prob: Their sum.
         score: What hypotheses are ranked by, log_prob / length_penalty + coverage_penalty. Higher is better.
         attention_weights: Where each token looked; its own source only, on the model's device. [T, S]
-        alignment_weights: Where each token came from, which is known once the token is; likewise. [T, S]
+        posterior_weights: Where each token came from, now that it is known which it is; likewise. [T, S]
         finished: False when it was cut at the maximum length before an end-of-sentence token.
     """
 
@@ -33,7 +33,7 @@ class Hypothesis:
     log_prob: float
     score: float
     attention_weights: Tensor
-    alignment_weights: Tensor
+    posterior_weights: Tensor
     finished: bool
 
 

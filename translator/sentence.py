@@ -105,7 +105,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
         for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
     )
     links = align_words(
-        hypothesis.alignment_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
+        hypothesis.posterior_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
     )
     warnings = _warnings(sentence, text, hypothesis)
     return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), warnings)
@@ -162,7 +162,7 @@ def judge_sentence(sentence: SourceSentence, given: GivenTarget, hypothesis: Hyp
         for (start, end), log_prob in zip(given.tokens, hypothesis.token_log_probs, strict=True)
     )
     links = align_words(
-        hypothesis.alignment_weights, Side(sentence.spans, words(sentence.text)), Side(given.tokens, given.words)
+        hypothesis.posterior_weights, Side(sentence.spans, words(sentence.text)), Side(given.tokens, given.words)
     )
     return TargetSentence(given.text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), ())
 
@@ -212,7 +212,7 @@ def _chosen(sentence: SourceSentence, hypothesis: Hypothesis) -> dict[int, int]:
     say a thing twice that the text says once.
     """
     wanted = [position for position, token_id in enumerate(hypothesis.token_ids) if token_id == Tokenizer.unk_id]
-    weights = {position: hypothesis.alignment_weights[position].tolist() for position in wanted}
+    weights = {position: hypothesis.posterior_weights[position].tolist() for position in wanted}
     seen = {position: _most_seen(weights[position], sentence.spans) for position in wanted}
     unknown = {place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id}
     left_over, chosen, taken = unknown - set(seen.values()), dict[int, int](), set[int]()

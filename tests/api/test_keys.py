@@ -18,7 +18,7 @@ from api.keys import PREFIX, KeyStore
 from api.settings import Settings
 from carousel.cli import app
 from tests.api.conftest import Service
-from tests.api.fakes import FakeTranslator
+from tests.api.fakes import PATIENCE_SECONDS, FakeTranslator
 from translator.errors import ConfigError
 
 STATION = {"q": "Where is it?", "source": "en", "target": "de"}
@@ -324,12 +324,14 @@ async def test_a_database_that_does_not_answer_is_503_and_keeps_nobody_else_wait
     service: Service, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(KeyStore, "find", lambda *_: answered.wait(60))
+    monkeypatch.setattr(KeyStore, "find", lambda *_: answered.wait(PATIENCE_SECONDS))
     monkeypatch.setattr("api.admission.KEYS_SECONDS", 0.2)
     async with service(keys=url, key_required=False) as client:
         stuck = [asyncio.create_task(client.post("/translate", json={**STATION, "api_key": "any"})) for _ in range(20)]
         await asyncio.sleep(0)
-        assert (await client.post("/translate", json=STATION)).status_code == 200
-        refused = await asyncio.gather(*stuck)
-        answered.set()
+        try:
+            assert (await client.post("/translate", json=STATION)).status_code == 200
+            refused = await asyncio.gather(*stuck)
+        finally:
+            answered.set()
     assert {answer.status_code for answer in refused} == {503}

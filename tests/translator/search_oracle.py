@@ -102,10 +102,11 @@ class ToyStepper:
         attention_weights = torch.zeros(len(rows), max(map(len, self.sources)), device=self.device)
         for row, (source, prefix) in enumerate(rows):
             attention_weights[row, : len(source)] = self.model.attention(source, prefix)
-        self._previous = [(log_probs, log_probs.clone()), (attention_weights, attention_weights.clone())]
         # Whole numbers that bfloat16 can hold, to know a row by.
         marks = [(len(prefix), (BOS, *prefix)[-1], source[0]) for source, prefix in rows]
-        return StepOutput(log_probs, attention_weights, torch.tensor(marks, device=self.device, dtype=torch.float32))
+        states = torch.tensor(marks, device=self.device, dtype=torch.float32)
+        self._previous = [(output, output.clone()) for output in (log_probs, attention_weights, states)]
+        return StepOutput(log_probs, attention_weights, states)
 
     def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
         """The attention turned round and with the token in it, so that it is known by it."""

@@ -236,7 +236,7 @@ def test_what_is_said_of_a_hypothesis_is_true_of_its_own_prefix(seed: int, penal
         assert each.token_log_probs == tuple(float(model.log_probs(SOURCE, prefix)[token]) for prefix, token in pairs)
         assert torch.equal(each.attention_weights, torch.stack([model.attention(SOURCE, p) for p in prefixes]))
         explained = torch.tensor(each.token_ids)[:, None] - each.attention_weights
-        assert torch.equal(each.alignment_weights, explained), "as the stepper says"
+        assert torch.equal(each.posterior_weights, explained), "as the stepper says"
         assert each.log_prob == sum(each.token_log_probs)
         assert each.log_prob == pytest.approx(log_prob_of(model, SOURCE, each.token_ids))
     ranks = [(each.finished, each.score) for each in hypotheses]

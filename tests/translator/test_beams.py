@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from translator.beams import BLOCK, DEAD, Beams, Place, new_beams
+from translator.beam_rows import DEAD, Place
+from translator.beams import BLOCK, Beams, new_beams
 from translator.scoring import coverage_penalty
 
 EOS = 3

@@ -68,7 +68,7 @@ def test_weights_of_the_search_are_within_their_range(name: str, highest: int, v
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", [-1, 1001, 0.5, "2"], ids=["negative", "too large", "not whole", "text"])
+@pytest.mark.parametrize("value", [-1, 1001, 0.5, True, "2"], ids=["negative", "large", "not whole", "truth", "text"])
 def test_a_decision_is_delayed_by_whole_tokens(value: object) -> None:
     with pytest.raises(ConfigError, match=f"^decision_delay is {value!r}, wanted a whole number from 0 to 1000"):
         DecodingOptions(decision_delay=value)  # type: ignore[arg-type]

@@ -85,7 +85,9 @@ def test_results_do_not_depend_on_batch_size_or_order(
 
 def same(one: list[Hypothesis], other: list[Hypothesis]) -> bool:
     return [each.token_ids for each in one] == [each.token_ids for each in other] and all(
-        abs(a.score - b.score) < 1e-4 and torch.allclose(a.attention_weights, b.attention_weights, atol=1e-5)
+        abs(a.score - b.score) < 1e-4
+        and torch.allclose(a.attention_weights, b.attention_weights, atol=1e-5)
+        and torch.allclose(a.posterior_weights, b.posterior_weights, atol=1e-2)  # remembered in bfloat16
         for a, b in zip(one, other, strict=True)
     )
 
@@ -135,26 +137,46 @@ def test_a_lot_that_has_just_come_does_not_wait_for_room(
     assert [ended.count(number) for number in late] == [1, 2, 2]
 
 
-def test_the_few_that_come_to_many_join_together_and_within_three_steps(
-    engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]
-) -> None:
-    endless = DecodingOptions(beam_size=1, max_length_ratio=0.0, max_length_margin=99)
-    queue = DecodingQueue(engine, tokenizer, options=endless)
-    queue._search._eos_id = -1  # nobody ends
+@pytest.fixture
+def endless(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> DecodingQueue:
+    """Sixteen sentences of as many lots in the search, of which none ends for a while."""
+    options = DecodingOptions(beam_size=1, max_length_ratio=0.0, max_length_margin=99)
+    queue = DecodingQueue(engine, tokenizer, options=options)
+    queue._search._eos_id = -1
     for _ in range(16):
         queue.add(sources[:1])
     queue.advance()
     assert queue.live == 16
-    lives = []
-    for _ in range(5):
-        queue.add(sources[:1])
+    return queue
+
+
+def lives(queue: DecodingQueue, steps: int) -> list[int]:
+    found = []
+    for _ in range(steps):
         queue.advance()
-        lives.append(queue.live)
-    assert lives == [16, 16, 16, 20, 20], "the fourth makes them a quarter"
-    queue.advance()
-    queue.advance()
-    queue.advance()
-    assert queue.live == 21, "one alone has waited three steps"
+        found.append(queue.live)
+    return found
+
+
+def test_one_that_comes_to_many_joins_within_three_steps(endless: DecodingQueue, sources: list[list[int]]) -> None:
+    endless.add(sources[:1])
+    assert lives(endless, 5) == [16, 16, 16, 17, 17]
+    gone = endless.add(sources[:1])
+    assert lives(endless, 2) == [17, 17]
+    endless.withdraw(gone)
+    assert lives(endless, 1) == [17]
+    endless.add(sources[:1])
+    assert lives(endless, 4) == [17, 17, 17, 18], "who comes later waits as long"
+
+
+def test_a_quarter_of_those_in_the_search_joins_at_once(endless: DecodingQueue, sources: list[list[int]]) -> None:
+    for _ in range(3):
+        endless.add(sources[:1])
+    assert lives(endless, 2) == [16, 16]
+    endless.add(sources[:1])
+    assert lives(endless, 1) == [20]
+    endless.add(sources[:5])
+    assert lives(endless, 1) == [25], "one lot of five does not wait either"
 
 
 def test_lots_take_turns(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int]]) -> None:

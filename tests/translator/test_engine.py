@@ -227,7 +227,7 @@ def test_log_probabilities_are_normalised() -> None:
 
 def test_a_step_without_a_sentence_is_refused() -> None:
     session = FullBeams(ENGINE)
-    with pytest.raises(RuntimeError, match=r"step\(\) came before admit\(\); admit at least one source first"):
+    with pytest.raises(RuntimeError, match="Nothing was admitted; admit at least one source first"):
         session.step(torch.tensor([BOS]))
 
 

@@ -37,7 +37,7 @@ def test_hypotheses_of_the_search_are_scored_as_the_search_scored_them(checkpoin
         assert hypothesis.score == pytest.approx(expected.score, abs=1e-5)
         torch.testing.assert_close(hypothesis.attention_weights, expected.attention_weights, atol=1e-5, rtol=0)
         # The search remembers states in bfloat16.
-        torch.testing.assert_close(hypothesis.alignment_weights, expected.alignment_weights, atol=1e-2, rtol=0)
+        torch.testing.assert_close(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-2, rtol=0)
 
 
 @settings(max_examples=20)
@@ -55,6 +55,6 @@ def test_any_pair_in_any_company_is_scored_as_the_plain_model_says(
         np.testing.assert_allclose(hypothesis.token_log_probs, expected, atol=1e-5)
         np.testing.assert_allclose(hypothesis.attention_weights.numpy(), attention, atol=1e-5)
         origins = numpy_model.origins(MODEL, source, target)
-        np.testing.assert_allclose(hypothesis.alignment_weights.numpy(), origins, atol=1e-4)
+        np.testing.assert_allclose(hypothesis.posterior_weights.numpy(), origins, atol=1e-4)
         assert hypothesis.log_prob == pytest.approx(sum(expected), abs=1e-4)
         assert hypothesis.score == pytest.approx(sum(expected) / length_penalty(len(target), alpha), abs=1e-4)

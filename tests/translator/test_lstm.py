@@ -46,7 +46,7 @@ def test_a_packed_layer_reads_as_the_layer_does(
     nn.init.normal_(layer.get_parameter("bias_hh_l0"))
     sequences = torch.randn(rows, steps, inputs, dtype=dtype)
     with torch.inference_mode():
-        outputs, (last_hidden, last_cell) = PackedLstm(layer)(sequences)
+        outputs, (last_hidden, last_cell) = PackedLstm(layer, dtype)(sequences)
         expected, (expected_hidden, expected_cell) = layer(sequences)
     assert torch.equal(outputs, expected)
     assert torch.equal(last_hidden, expected_hidden)

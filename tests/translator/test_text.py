@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from translator.text import normalise, words
+from translator.text import _continues, normalise, words
 
 # Everything with a rule of its own, often enough to meet: spaces, joiners, marks, jamo, surrogates, controls.
 AWKWARD = st.text(
@@ -119,7 +119,17 @@ def test_words_cover_all_but_white_space_once(text: str) -> None:
     assert all(start < end for start, end in words(text))
 
 
-@given(st.text("aéß1Дअ\u0338Ⅷ", min_size=1), st.sampled_from(["", "漢", "。", " ", "-", "_"]))
-def test_letters_and_digits_that_touch_are_one_word(letters: str, behind: str) -> None:
-    text = "a" + letters + behind
-    assert words(text)[0] == (0, 1 + len(letters))
+def words_one_by_one(text: str) -> list[tuple[int, int]]:
+    """The rule without its short cut: each character either belongs to the word before it or begins another."""
+    spans: list[tuple[int, int]] = []
+    for position, character in enumerate(text):
+        if spans and spans[-1][1] == position and _continues(text, spans[-1][0], position) and not character.isspace():
+            spans[-1] = (spans[-1][0], position + 1)
+        elif not character.isspace():
+            spans.append((position, position + 1))
+    return spans
+
+
+@given(st.one_of(AWKWARD, st.text("aéß1٣_'\u2019-.,: \u0301\u200d\u3042漢字가अक\u093eⅧ²")))
+def test_letters_are_read_in_runs_and_nothing_else_changes(text: str) -> None:
+    assert words(text) == words_one_by_one(text)
