@@ -17,6 +17,7 @@ from carousel.options import (
     DecisionDelayOption,
     LengthPenaltyOption,
     ModelOption,
+    NoRepeatNgramSizeOption,
     PruningThresholdOption,
     ThreadsOption,
     decoding_options,
@@ -68,6 +69,7 @@ def evaluate(
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
     decision_delay: DecisionDelayOption = None,
+    no_repeat_ngram_size: NoRepeatNgramSizeOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -91,6 +93,7 @@ def evaluate(
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
         decision_delay=decision_delay,
+        no_repeat_ngram_size=no_repeat_ngram_size,
     )
     with (
         open_output(output) if output else nullcontext() as stream,

@@ -12,6 +12,7 @@ from carousel.options import (
     CoveragePenaltyOption,
     DecisionDelayOption,
     LengthPenaltyOption,
+    NoRepeatNgramSizeOption,
     PruningThresholdOption,
     decoding_options,
 )
@@ -66,6 +67,7 @@ def export(
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
     decision_delay: DecisionDelayOption = None,
+    no_repeat_ngram_size: NoRepeatNgramSizeOption = None,
 ) -> None:
     """Make the small checkpoint that is served.
 
@@ -87,6 +89,7 @@ def export(
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
         decision_delay=decision_delay,
+        no_repeat_ngram_size=no_repeat_ngram_size,
     )
     manifest = write_export(
         checkpoint,

@@ -70,6 +70,14 @@ DecisionDelayOption = Annotated[
         "something early; 0 is never.",
     ),
 ]
+NoRepeatNgramSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram-size",
+        metavar="TOKENS",
+        help="Never say so many tokens again in a translation, unless the text repeats itself; 0 is no such rule.",
+    ),
+]
 
 
 def decoding_options(recommended: "DecodingOptions", **given: float | None) -> "DecodingOptions":

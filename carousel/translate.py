@@ -18,6 +18,7 @@ from carousel.options import (
     DecisionDelayOption,
     LengthPenaltyOption,
     ModelOption,
+    NoRepeatNgramSizeOption,
     PruningThresholdOption,
     ThreadsOption,
     decoding_options,
@@ -66,6 +67,7 @@ def translate(
     coverage_penalty: CoveragePenaltyOption = None,
     pruning_threshold: PruningThresholdOption = None,
     decision_delay: DecisionDelayOption = None,
+    no_repeat_ngram_size: NoRepeatNgramSizeOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
@@ -88,6 +90,7 @@ def translate(
         coverage_penalty=coverage_penalty,
         pruning_threshold=pruning_threshold,
         decision_delay=decision_delay,
+        no_repeat_ngram_size=no_repeat_ngram_size,
     )
     line_of = _json_line if as_json else _text_line
     with open_output(output) as stream, closing(progress_bar(total, alone=output is not None)) as bar:

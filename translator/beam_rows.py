@@ -11,6 +11,7 @@ from torch import Tensor
 
 DEAD = float("-inf")
 """Log-probability of a place in the beam that no hypothesis lives in; score of one among the finished that is free."""
+NOTHING = -1  # before the first token
 
 
 class Place(NamedTuple):
@@ -20,6 +21,7 @@ class Place(NamedTuple):
     source_length: int
     max_length: int
     n_best: int = 1
+    repeats: bool = False  # whether the source says something again, so that its translation may
 
 
 class Rows(NamedTuple):

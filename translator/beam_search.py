@@ -19,12 +19,14 @@ And where one hypothesis is wanted, the likeliest decides after `decision_delay`
 far back does not live on. Else two that differ in their first word could run side by side to the end of a long
 sentence, and who reads along would read nothing. It is how a Viterbi decoder of a stream decides.
 
+Nor does a row ever say `no_repeat_ngram_size` tokens again, see `translator.no_repeat`.
+
 Letters: B live sentences · K beam size · N rows, at most B * K · V vocabulary · S source length.
 
 Source: Wu et al. 2016, section 7, for the scores; the beam that shrinks is Sutskever et al. 2014, 3.2; the threshold,
 Freitag & Al-Onaizan 2017, "Beam Search Strategies for Neural Machine Translation", absolute threshold pruning, which
-here holds for what lives on, not for what ends; the delay, Forney 1973, "The Viterbi Algorithm", on survivors
-that are truncated.
+here holds for what lives on, not for what ends; the delay, Forney 1973, "The Viterbi Algorithm", on survivors that are
+truncated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,6 +41,7 @@ from translator.beam_rows import DEAD, Candidates, Place, Rows, counting
 from translator.beams import Beams, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
+from translator.no_repeat import repeats_itself, without_repeats
 from translator.scoring import Hypothesis, length_penalty
 from translator.stepper import StepOutput, Stepper
 
@@ -103,12 +106,12 @@ class BeamSearch:
         if not sources:
             return []
         self._stepper.admit(sources, self._options.beam_size)
-        lengths = [len(source) for source in sources]
+        lengths, size = [len(source) for source in sources], self._options.no_repeat_ngram_size
         slots = self._history.open(len(sources))
         wanted = n_best or [self._options.n_best] * len(sources)
         places = [
-            Place(slot, length, self._options.max_target_length(length), count)
-            for slot, length, count in zip(slots, lengths, wanted, strict=True)
+            Place(slot, length, self._options.max_target_length(length), count, size > 0 and repeats_itself(ids, size))
+            for slot, length, count, ids in zip(slots, lengths, wanted, sources, strict=True)
         ]
         sentences = [_Sentence(ticket, place, self._steps) for ticket, place in enumerate(places, self._admitted)]
         self._admitted += len(sources)
@@ -160,7 +163,10 @@ class BeamSearch:
             rows = self._beams.rows()
             output = self._stepper.step(self._beams.token_ids.flatten().index_select(0, rows.places), rows.places)
             self._check(output, len(rows.places))
-            candidates = self._beams.candidates(rows, output.log_probs, self._forbidden_ids, output.token_ids)
+            log_probs = output.log_probs
+            if size := self._options.no_repeat_ngram_size:
+                log_probs = without_repeats(self._beams, rows, log_probs, output.token_ids, size=size)
+            candidates = self._beams.candidates(rows, log_probs, self._forbidden_ids, output.token_ids)
             attention_weights = rows.spread(output.attention_weights)
             attention_weights = attention_weights.view(len(self._sentences), self._options.beam_size, -1)
             self._finish(candidates, attention_weights)
@@ -189,12 +195,17 @@ class BeamSearch:
             beams.finish(first, scores, finishing)
 
     def _go_on(self, candidates: Candidates, attention_weights: Tensor, rows: Rows, states: Tensor) -> Tensor:
-        ages = self._beams.ages
-        chosen = self._beams.go_on(candidates, self._eos_id, threshold=self._options.pruning_threshold)
+        ages, options = self._beams.ages, self._options
+        oldest = self._steps - self._sentences[0].admitted_at
+        delay = options.decision_delay if options.beam_size > 1 else 0
+        look_back = oldest + 1 if options.no_repeat_ngram_size else delay
+        chosen = self._beams.go_on(
+            candidates, self._eos_id, threshold=options.pruning_threshold, delay=delay, look_back=max(look_back, delay)
+        )
         self._history.write(
             self._beams.slots,
             ages,
-            oldest=self._steps - self._sentences[0].admitted_at,
+            oldest=oldest,
             token_ids=chosen.token_ids,
             parents=chosen.parents,
             log_probs=chosen.token_log_probs,
@@ -256,7 +267,6 @@ class BeamSearch:
             [sentence.place for sentence in sentences],
             beam_size=self._options.beam_size,
             most=self._options.n_best,
-            delay=self._options.decision_delay if self._options.beam_size > 1 else 0,
             bos_id=self._bos_id,
             device=self._device,
         )

@@ -3,7 +3,7 @@
 Who comes and who leaves is decided in `beam_search`; the way back through the steps is in `beam_history`.
 
 Letters: B live sentences · K beam size · N rows, of the places B * K those that a hypothesis lives in · V vocabulary ·
-S source length · W best tokens of a row · F the most hypotheses that any sentence may want · D decision delay.
+S source length · W best tokens of a row · F the most hypotheses that any sentence may want · L tokens looked back at.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from translator.beam_rows import DEAD, Candidates, Place, Rows, counting
+from translator.beam_rows import DEAD, NOTHING, Candidates, Place, Rows, counting
 from translator.scoring import log_coverage
 
 BLOCK, MANY_COLUMNS = 64, 2048
@@ -33,7 +33,8 @@ class Beams:
     wanted: Tensor  # [B] hypotheses to be given, at most F
     token_ids: Tensor  # [B, K] last token
     log_probs: Tensor  # [B, K] sums, best first, DEAD where no hypothesis lives
-    recent_ids: Tensor  # [B, K, D] last tokens, the oldest first; bos where there are fewer
+    repeats: Tensor  # [B] bool, whose source says something again
+    written_ids: Tensor  # [B, K, L] last tokens, the oldest first; NOTHING where there are fewer
     coverage: Tensor  # [B, K, S] attention summed over the steps; S is 0 without a coverage penalty
     finished_counts: Tensor  # [B] hypotheses that ever finished
     finished_scores: Tensor  # [B, F] best first, DEAD where there is none
@@ -51,6 +52,8 @@ class Beams:
         names = [field.name for field in fields(self)]
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         pairs["coverage"] = _fitted(self.coverage, width), _fitted(other.coverage, width)
+        length = max(self.written_ids.shape[2], other.written_ids.shape[2])
+        pairs["written_ids"] = _lengthened(self.written_ids, length), _lengthened(other.written_ids, length)
         return Beams(**{name: torch.cat(pair) for name, pair in pairs.items()})
 
     def rows(self) -> Rows:
@@ -163,12 +166,19 @@ class Beams:
         """Score that a new hypothesis must pass to be given, [B]; DEAD while fewer have finished than are wanted."""
         return self.finished_scores.gather(1, self.wanted.unsqueeze(1) - 1).squeeze(1)
 
-    def go_on(self, candidates: Candidates, eos_id: int, *, threshold: float) -> Candidates:
+    def go_on(
+        self, candidates: Candidates, eos_id: int, *, threshold: float = 0.0, delay: int = 0, look_back: int = 0
+    ) -> Candidates:
         """Let the likeliest candidates that do not end the sentence live on in the open places; return K, some dead.
 
-        Those that are less likely than the likeliest of them by more than `threshold` do not live on, unless they are
-        among as many as are wanted; 0 is no limit. Nor do those whose token D places back is not that of the likeliest,
-        where one hypothesis is wanted.
+        Args:
+            candidates: Of each sentence.
+            eos_id: What ends it.
+            threshold: Those that are less likely than the likeliest of them by more do not live on, unless they are
+                among as many as are wanted; 0 is no limit.
+            delay: Nor do those whose token so many places back is not the likeliest one's, where one hypothesis is
+                wanted; 0 is never.
+            look_back: L from now on, at least `delay`.
         """
         log_probs = candidates.log_probs.masked_fill(candidates.token_ids == eos_id, DEAD)
         order = log_probs.sort(dim=1, descending=True, stable=True).indices[:, : self.log_probs.shape[1]]
@@ -178,19 +188,20 @@ class Beams:
             spare = counting(self.log_probs.shape[1], self.log_probs.device) >= self.wanted.unsqueeze(1)
             fallen |= spare & (chosen.log_probs < chosen.log_probs[:, :1] - threshold)
         chosen = chosen._replace(log_probs=chosen.log_probs.masked_fill(fallen, DEAD))
-        if self.recent_ids.shape[2]:
-            chosen = self._decided(chosen)
-            recent_ids = self.recent_ids[:, :, 1:]
-            recent_ids = recent_ids.gather(1, chosen.parents.unsqueeze(2).expand_as(recent_ids))
-            self.recent_ids = torch.cat((recent_ids, chosen.token_ids.unsqueeze(2)), dim=2)
+        if delay and self.written_ids.shape[2] >= delay:
+            chosen = self._decided(chosen, delay)
+        if look_back:
+            written = self.written_ids
+            written = written.gather(1, chosen.parents.unsqueeze(2).expand(-1, -1, written.shape[2]))
+            self.written_ids = torch.cat((written, chosen.token_ids.unsqueeze(2)), dim=2)[:, :, -look_back:]
         self.log_probs, self.token_ids, self.ages = chosen.log_probs, chosen.token_ids, self.ages + 1
         if self.coverage.shape[2]:
             self.coverage = self.coverage.gather(1, chosen.parents.unsqueeze(2).expand_as(self.coverage))
         return chosen
 
-    def _decided(self, chosen: Candidates) -> Candidates:
-        """Lets die, and puts last, whose token D places back is not the best one's, where one hypothesis is wanted."""
-        oldest = self.recent_ids[:, :, 0].gather(1, chosen.parents)
+    def _decided(self, chosen: Candidates, delay: int) -> Candidates:
+        """Lets die, and puts last, whose token `delay` places back is another than the best one's."""
+        oldest = self.written_ids[:, :, -delay].gather(1, chosen.parents)
         other = (oldest != oldest[:, :1]) & (self.wanted == 1).unsqueeze(1) & (chosen.log_probs > DEAD)
         if not other.any():
             return chosen
@@ -199,22 +210,19 @@ class Beams:
         return chosen._replace(log_probs=log_probs).take(order)
 
 
-def new_beams(
-    sentences: Sequence[Place], *, beam_size: int, most: int, delay: int, bos_id: int, device: torch.device
-) -> Beams:
+def new_beams(sentences: Sequence[Place], *, beam_size: int, most: int, bos_id: int, device: torch.device) -> Beams:
     """Beams of sentences that have not begun: one row with log-probability 0, the others dead.
 
     Args:
         sentences: Where they write, how far they may go.
         beam_size: K.
         most: F.
-        delay: D.
         bos_id: The token before the first.
         device: Where the tensors shall be.
     """
     count = len(sentences)
     places = torch.tensor(sentences, dtype=torch.int64, device=device).view(count, len(Place._fields))
-    slots, source_lengths, max_lengths, wanted = places.unbind(dim=1)
+    slots, source_lengths, max_lengths, wanted, repeats = places.unbind(dim=1)
     zeros = torch.zeros_like(slots)
     log_probs = torch.full((count, beam_size), DEAD, device=device)
     log_probs[:, 0] = 0.0
@@ -226,7 +234,8 @@ def new_beams(
         wanted=wanted,
         token_ids=torch.full((count, beam_size), bos_id, dtype=torch.int64, device=device),
         log_probs=log_probs,
-        recent_ids=torch.full((count, beam_size, delay), bos_id, dtype=torch.int64, device=device),
+        repeats=repeats > 0,
+        written_ids=torch.full((count, beam_size, 0), NOTHING, dtype=torch.int64, device=device),
         coverage=log_probs.new_zeros((count, beam_size, 0)),
         finished_counts=zeros,
         finished_scores=log_probs.new_full((count, most), DEAD),
@@ -234,6 +243,10 @@ def new_beams(
         finished_parents=zeros.unsqueeze(1).expand(-1, most),
         finished_log_probs=log_probs.new_zeros((count, most)),
     )
+
+
+def _lengthened(written_ids: Tensor, length: int) -> Tensor:
+    return pad(written_ids, (length - written_ids.shape[2], 0), value=NOTHING)
 
 
 def _fitted(coverage: Tensor, width: int) -> Tensor:

@@ -9,7 +9,6 @@ from math import isfinite
 from translator.errors import ConfigError
 
 MAX_BEAM_SIZE = 500
-MAX_DECISION_DELAY = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +67,8 @@ class DecodingOptions:
             most 100; 0 is no limit. As many as `n_best` are continued all the same.
         decision_delay: Tokens after which one is decided, at most 1,000: what differs so far back from the likeliest
             hypothesis is not continued, where one translation is wanted; 0 is never.
+        no_repeat_ngram_size: Tokens in a row that are not said again, 2 to 100, unless the source repeats itself too;
+            0 is no such rule.
         max_length_ratio: Target tokens allowed for each source token, at most 100.
         max_length_margin: Target tokens allowed besides.
     """
@@ -78,6 +79,7 @@ class DecodingOptions:
     coverage_penalty: float = 0.0
     pruning_threshold: float = 0.0
     decision_delay: int = 0
+    no_repeat_ngram_size: int = 0
     max_length_ratio: float = 2.0
     max_length_margin: int = 10
 
@@ -90,11 +92,13 @@ class DecodingOptions:
             f"n_best is {self.n_best}, wanted 1 to beam_size = {self.beam_size}; raise beam_size to get more.",
         )
         _require(self.beam_size <= MAX_BEAM_SIZE, f"beam_size is {self.beam_size}, wanted at most {MAX_BEAM_SIZE}.")
-        delay = self.decision_delay
-        _require(
-            isinstance(delay, int) and not isinstance(delay, bool) and 0 <= delay <= MAX_DECISION_DELAY,
-            f"decision_delay is {delay!r}, wanted a whole number from 0 to {MAX_DECISION_DELAY}.",
-        )
+        for name, highest in (("decision_delay", 1000), ("no_repeat_ngram_size", 100)):
+            count = getattr(self, name)
+            whole = isinstance(count, int) and not isinstance(count, bool)
+            _require(
+                whole and 0 <= count <= highest, f"{name} is {count!r}, wanted a whole number from 0 to {highest}."
+            )
+        _require(self.no_repeat_ngram_size != 1, "no_repeat_ngram_size is 1, wanted 0, or 2 and more.")
         limits = {"length_penalty": 10, "coverage_penalty": 10, "pruning_threshold": 100, "max_length_ratio": 100}
         for name, highest in limits.items():
             value = getattr(self, name)

@@ -196,6 +196,15 @@ def plain_live(model: ToyModel, source: Ids, options: DecodingOptions) -> list[l
     return [[()], *([ids for _, ids in live] for _, live in _plain_steps(model, source, options))]
 
 
+def says_again(source: Ids, token_ids: Ids, options: DecodingOptions) -> bool:
+    """Whether the last tokens stand in the hypothesis before, and all but one as many nowhere twice in the source."""
+    size = options.no_repeat_ngram_size
+    last, parts = token_ids[-size:], [source[start : start + size - 1] for start in range(len(source) - size + 2)]
+    if not size or len(token_ids) < size or any(parts.count(part) > 1 for part in parts):
+        return False
+    return any(token_ids[start : start + size] == last for start in range(len(token_ids) - size))
+
+
 def _plain_steps(
     model: ToyModel, source: Ids, options: DecodingOptions
 ) -> Iterator[tuple[list[Ids], list[tuple[np.float32, Ids]]]]:
@@ -207,7 +216,7 @@ def _plain_steps(
             (log_prob + np.float32(token_log_prob), (*token_ids, token))
             for log_prob, token_ids in live
             for token, token_log_prob in enumerate(model.log_probs(source, token_ids).tolist())
-            if token not in FORBIDDEN and token_log_prob > DEAD
+            if token not in FORBIDDEN and token_log_prob > DEAD and not says_again(source, (*token_ids, token), options)
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
         taken = candidates[: options.beam_size - len(finished)]

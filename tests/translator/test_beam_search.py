@@ -45,6 +45,7 @@ def options_for(
     max_length: int = 4,
     threshold: float = 0.0,
     delay: int = 0,
+    no_repeat: int = 0,
 ) -> DecodingOptions:
     return DecodingOptions(
         beam_size=beam_size,
@@ -53,6 +54,7 @@ def options_for(
         coverage_penalty=penalty[1],
         pruning_threshold=threshold,
         decision_delay=delay,
+        no_repeat_ngram_size=no_repeat,
         max_length_ratio=0.0,
         max_length_margin=max_length,
     )
@@ -121,6 +123,8 @@ def test_a_wide_beam_finds_what_enumeration_finds(
     impossible=st.sampled_from([0.0, 0.3]),
     threshold=st.sampled_from([0.0, 0.5, 1.5, 4.0]),
     delay=st.integers(0, 4),
+    no_repeat=st.sampled_from([0, 0, 2, 3]),
+    source=st.sampled_from([SOURCE, *SOURCES]),
     data=st.data(),
 )
 def test_stopping_early_gives_what_running_to_the_end_gives(
@@ -132,15 +136,23 @@ def test_stopping_early_gives_what_running_to_the_end_gives(
     impossible: float,
     threshold: float,
     delay: int,
+    no_repeat: int,
+    source: Ids,
     data: st.DataObject,
 ) -> None:
     n_best = data.draw(st.integers(1, beam_size))
     model = ToyModel(seed, vocab_size=8, eos_logit=eos_logit, impossible=impossible)
     options = options_for(
-        beam_size, n_best=n_best, penalty=penalty, max_length=max_length, threshold=threshold, delay=delay
+        beam_size,
+        n_best=n_best,
+        penalty=penalty,
+        max_length=max_length,
+        threshold=threshold,
+        delay=delay,
+        no_repeat=no_repeat,
     )
-    expected = plain_beam_search(model, SOURCE, options)
-    hypotheses = alone(model, SOURCE, options)
+    expected = plain_beam_search(model, source, options)
+    hypotheses = alone(model, source, options)
     assert [each.token_ids for each in hypotheses] == [each.token_ids for each in expected]
     assert [each.finished for each in hypotheses] == [each.finished for each in expected]
 
@@ -210,6 +222,25 @@ def test_the_likeliest_decides_after_the_delay_where_one_translation_is_wanted()
         assert hypothesis.token_ids == (expected, 4, 4, EOS)
     both = alone(ToyModel(0, change=late), SOURCE, options_for(2, n_best=2, delay=1))
     assert [each.token_ids[0] for each in both] == [5, 4]
+
+
+def test_what_was_said_is_not_said_again_unless_the_source_repeats_itself() -> None:
+    """The likeliest is 4 5 4 5 4 5 4 5 and an end."""
+
+    def circles(log_probs: Tensor, source: Ids, prefix: Ids) -> Tensor:
+        cost = {5 if prefix[-1:] == (4,) else 4: -0.1, EOS: 0.0 if len(prefix) == 8 else -60.0}
+        return torch.tensor([cost.get(token, -20.0 - token) for token in range(len(log_probs))])
+
+    def said(source: Ids, size: int) -> Ids:
+        return alone(ToyModel(0, change=circles), source, options_for(2, max_length=9, no_repeat=size))[0].token_ids
+
+    circle = (*(4, 5) * 4, EOS)
+    assert said((4, 5, 6, EOS), 0) == circle
+    assert said((4, 5, 4, 5, EOS), 3) == circle, "4 5 stands in the source twice"
+    straight = said((4, 5, 6, EOS), 3)
+    assert straight[-1] == EOS
+    stretches = list(zip(straight, straight[1:], straight[2:], strict=False))
+    assert len(set(stretches)) == len(stretches)
 
 
 def test_it_does_stop_early() -> None:
@@ -293,6 +324,7 @@ def test_not_a_number_harms_only_its_own_sentence() -> None:
     penalty=penalties,
     threshold=st.sampled_from([0.0, 0.5, 2.0]),
     decision_delay=st.integers(0, 3),
+    no_repeat=st.sampled_from([0, 2, 3]),
 )
 def test_a_sentence_among_others_is_as_if_alone(
     seed: int,
@@ -302,6 +334,7 @@ def test_a_sentence_among_others_is_as_if_alone(
     penalty: tuple[float, float],
     threshold: float,
     decision_delay: int,
+    no_repeat: int,
 ) -> None:
     model = ToyModel(seed, eos_logit=-1.0, impossible=0.1)
     options = DecodingOptions(
@@ -311,6 +344,7 @@ def test_a_sentence_among_others_is_as_if_alone(
         coverage_penalty=penalty[1],
         pruning_threshold=threshold,
         decision_delay=decision_delay,
+        no_repeat_ngram_size=no_repeat,
     )
     search, _ = search_of(model, options)
     results: dict[int, list[Hypothesis]] = {}

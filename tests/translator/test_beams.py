@@ -15,7 +15,7 @@ EOS = 3
 
 def beams_of(*source_lengths: int, beam_size: int = 3) -> Beams:
     places = [Place(slot, length, max_length=9) for slot, length in enumerate(source_lengths)]
-    return new_beams(places, beam_size=beam_size, most=2, delay=2, bos_id=2, device=torch.device("cpu"))
+    return new_beams(places, beam_size=beam_size, most=2, bos_id=2, device=torch.device("cpu"))
 
 
 def started(generator: torch.Generator, sentences: int, beam_size: int) -> Beams:

@@ -68,10 +68,16 @@ def test_weights_of_the_search_are_within_their_range(name: str, highest: int, v
         DecodingOptions(**{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["decision_delay", "no_repeat_ngram_size"])
 @pytest.mark.parametrize("value", [-1, 1001, 0.5, True, "2"], ids=["negative", "large", "not whole", "truth", "text"])
-def test_a_decision_is_delayed_by_whole_tokens(value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^decision_delay is {value!r}, wanted a whole number from 0 to 1000"):
-        DecodingOptions(decision_delay=value)  # type: ignore[arg-type]
+def test_what_is_looked_back_at_is_a_whole_number_of_tokens(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is {value!r}, wanted a whole number from 0 to 100"):
+        DecodingOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_single_tokens_may_be_said_again() -> None:
+    with pytest.raises(ConfigError, match=r"^no_repeat_ngram_size is 1, wanted 0, or 2 and more\."):
+        DecodingOptions(no_repeat_ngram_size=1)
 
 
 def test_more_translations_than_hypotheses_are_refused_with_the_way_out() -> None:
