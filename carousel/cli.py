@@ -12,6 +12,7 @@ from carousel import (
     __version__,
     align,
     calibrate,
+    characters,
     evaluate,
     export,
     keys,
@@ -58,6 +59,7 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("link", epilog=link.EXAMPLES)(link.link)
+app.command("characters", epilog=characters.EXAMPLES)(characters.characters)
 app.command("shortlist", epilog=shortlist.EXAMPLES)(shortlist.shortlist)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)

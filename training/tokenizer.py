@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from sentencepiece import SentencePieceTrainer
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at import
 
 from translator.errors import ConfigError, CorpusError, LanguageError
 from translator.tokenizer import LANGUAGE_TOKEN, Tokenizer
@@ -82,6 +83,19 @@ def learn_tokenizer(
             raise failures[0] from None
         raise CorpusError(_explain(str(error), vocab_size)) from error
     return model.getvalue()
+
+
+def with_characters(model: bytes, characters: str) -> bytes:
+    """Returns a serialised model with a piece more for each of these characters, which must be new; ids stay.
+
+    A new piece is the last resort, as the unknown one was: any other way to spell a text is preferred.
+    """
+    proto = ModelProto.FromString(model)
+    last = min(piece.score for piece in proto.pieces) - 1
+    for character in characters:
+        proto.pieces.add(piece=character, score=last)
+    proto.trainer_spec.vocab_size = len(proto.pieces)
+    return bytes(proto.SerializeToString())
 
 
 def _to_utf8(sentences: Iterable[str], failures: list[BaseException]) -> Iterator[bytes]:

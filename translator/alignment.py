@@ -1,9 +1,10 @@
 """Which words belong together: where the pieces of the chosen hypothesis came from, read as a word alignment.
 
 `translator.posterior` speaks of subword pieces; people think in words. A word's share in another is the sum over the
-source word's pieces of the mean over the target word's pieces:
+source word's pieces of the mean over the target word's pieces, which count by their characters ("l" and "'" of
+"l'avion" are not two thirds of it):
 
-    share[t, s] = mean over pieces j of word t of  (sum over pieces i of word s of weights[j, i])
+    share[t, s] = mean over characters of word t, each in a piece j, of  (sum over pieces i of word s of weights[j, i])
 
 In a translation each target word is linked to the source word of the greatest share, if that is more than what rests
 on no word at all (the language token, eos), and to any other above `SECOND_LINK`: most words of a text that is hovered
@@ -59,11 +60,12 @@ class Side:
     pieces: Sequence[Span]
     words: Sequence[Span]
 
-    def membership(self) -> Shares:
-        """Returns [pieces, words]: 1 where a piece and a word share a character."""
+    def overlaps(self) -> Shares:
+        """Returns [pieces, words]: how many characters a piece and a word share."""
         pieces, words = (np.array(spans, dtype=np.int64).reshape(-1, 2) for spans in (self.pieces, self.words))
-        ends = np.minimum(pieces[:, None, 1], words[:, 1])
-        return (ends > np.maximum(pieces[:, None, 0], words[:, 0])).astype(np.float32)
+        ends, starts = np.minimum(pieces[:, None, 1], words[:, 1]), np.maximum(pieces[:, None, 0], words[:, 0])
+        shared: Shares = np.maximum(ends - starts, 0).astype(np.float32)
+        return shared
 
 
 def spans_of(words: Sequence[str]) -> list[Span]:
@@ -88,9 +90,10 @@ def word_shares(weights: Tensor, source: Side, target: Side) -> Shares:
         source: Of S pieces, special tokens included.
         target: Of T pieces.
     """
-    of_target = target.membership()  # [T, target words]
+    of_target = target.overlaps()  # [T, target words]
     of_target /= np.maximum(of_target.sum(axis=0), 1)
-    shares: Shares = of_target.T @ weights.float().cpu().numpy() @ source.membership()
+    of_source = (source.overlaps() > 0).astype(np.float32)  # [S, source words]
+    shares: Shares = of_target.T @ weights.float().cpu().numpy() @ of_source
     return shares
 
 

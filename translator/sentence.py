@@ -67,7 +67,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
         target: Language wanted.
     """
     normalised = normalise(text)
-    masked = mask(normalised.text)
+    masked = mask(normalised.text, tokenizer.letters)
     ids, spans = tokenizer.encode_with_spans(masked.text)
     shouted = False
     if is_upper(masked.text):
@@ -142,7 +142,7 @@ class GivenTarget:
 def read_target(text: str, sentence: SourceSentence, *, tokenizer: Tokenizer) -> GivenTarget:
     """Makes a translation of `sentence` ready; capitals that answer a shouted sentence are read as small letters."""
     normalised = normalise(text)
-    masked = mask(normalised.text)
+    masked = mask(normalised.text, tokenizer.letters)
     calm = lowered(masked.text) if sentence.shouted and is_upper(masked.text) else masked.text
     ids, spans = tokenizer.encode_with_spans(calm)
     spans = masked.unmasked(spans)

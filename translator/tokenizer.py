@@ -64,6 +64,7 @@ class Tokenizer:
         self._surfaces = [piece.replace(_SPACE_MARK, " ") for piece in pieces]
         for index in controls:
             self._surfaces[index] = ""
+        self._letters = frozenset(surface for surface in self._surfaces if len(surface) == 1)
         matches = ((index, _LANGUAGE_TOKEN_PATTERN.fullmatch(pieces[index])) for index in controls)
         self._language_ids = {match.group(1): index for index, match in matches if match}
 
@@ -97,6 +98,11 @@ class Tokenizer:
     def pieces(self) -> tuple[str, ...]:
         """Every piece by id, as SentencePiece spells it: special ones included, U+2581 for a space."""
         return self._pieces
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """Characters that have a piece of their own: what has none cannot be spelt."""
+        return self._letters
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A model spells such a thing piece by piece and gets it wrong. To the encoder it is one character that no vocabulary has,
 so it becomes the unknown piece, which the model has learned to write where its translation belongs; then the characters
-of the source are put there (`translator.sentence`).
+of the source are put there (`translator.sentence`). So it goes with a name that has a letter which no piece spells, as
+"Łódź".
 """
 
 import re
@@ -31,6 +32,9 @@ _VERBATIM = re.compile(
 )
 
 
+_WORD = re.compile(r"\w(?:[\w'\u2019-]*\w)?")
+
+
 class Masked(NamedTuple):
     """A text with one character for each verbatim stretch.
 
@@ -47,17 +51,35 @@ class Masked(NamedTuple):
         return [(self.offsets[start], self.offsets[end]) for start, end in spans]
 
 
-def mask(text: str) -> Masked:
+def mask(text: str, letters: frozenset[str] | None = None) -> Masked:
     r"""Puts `MASK` where something stands that is the same in every language.
+
+    Args:
+        text: Normalised.
+        letters: Those that the model has pieces for: a word with another letter is a name, and one piece of it guessed
+            would spoil it. A capital counts as known if its small letter is. None is all.
 
     Example:
         >>> mask("Write to a.b@example.org.")
         Masked(text='Write to \ue000.', offsets=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 24, 25))
     """
     pieces, offsets, position = list[str](), list[int](), 0
-    for match in _VERBATIM.finditer(text):
-        start, end = match.span()
+    spans = [match.span() for match in _VERBATIM.finditer(text)]
+    if letters is not None and not letters.issuperset(text):
+        strange = [
+            match.span() for match in _WORD.finditer(text) if not all(_is_known(each, letters) for each in match[0])
+        ]
+        spans = sorted([*spans, *(span for span in strange if not any(_touch(span, other) for other in spans))])
+    for start, end in spans:
         pieces += text[position:start], MASK
         offsets += [*range(position, start), start]
         position = end
     return Masked("".join([*pieces, text[position:]]), (*offsets, *range(position, len(text) + 1)))
+
+
+def _is_known(character: str, letters: frozenset[str]) -> bool:
+    return not character.isalpha() or character in letters or letters.issuperset(character.lower())
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

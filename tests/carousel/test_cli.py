@@ -24,6 +24,7 @@ COMMANDS = [
     "serve",
     "models",
     "link",
+    "characters",
     "shortlist",
     "prepare",
     "train",

@@ -39,11 +39,11 @@ def test_words_may_cross() -> None:
     assert [(link.target_start, link.source_start) for link in links(looks)] == [(0, 4), (4, 0), (9, 16), (14, 10)]
 
 
-def test_pieces_of_a_source_word_are_summed_and_of_a_target_word_averaged() -> None:
+def test_pieces_of_a_source_word_are_summed_and_of_a_target_word_averaged_by_characters() -> None:
     source = Side([(0, 0), (0, 2), (2, 4), (4, 7), (7, 7)], [(0, 4), (5, 7)])  # "ho·me ·no"
     target = Side([(0, 3), (3, 5), (5, 5)], [(0, 5)])
     rows = [[0.0, 0.5, 0.3, 0.1, 0.1], [0.2, 0.1, 0.4, 0.3, 0.0], [0.0, 0.0, 0.0, 1.0, 0.0]]
-    assert links(rows, source, target) == [AlignedWords(0, 4, 0, 5, 0.65)]  # ((.5 + .3) + (.1 + .4)) / 2
+    assert links(rows, source, target) == [AlignedWords(0, 4, 0, 5, 0.68)]  # (3 * (.5 + .3) + 2 * (.1 + .4)) / 5
 
 
 def test_a_second_source_word_is_linked_if_its_share_is_large() -> None:
@@ -75,7 +75,7 @@ def test_without_words_there_are_no_links(source: Side, target: Side) -> None:
 
 def test_a_piece_belongs_to_the_words_it_shares_a_character_with() -> None:
     side = Side([(0, 0), (0, 2), (2, 4), (4, 4)], [(0, 1), (1, 3), (3, 4)])
-    assert side.membership().tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert side.overlaps().tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0]]
 
 
 @st.composite

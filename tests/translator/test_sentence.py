@@ -56,7 +56,13 @@ def test_every_id_has_a_span_and_every_character_an_origin(tokenizer: Tokenizer,
 
 def test_what_the_vocabulary_cannot_spell_is_known(tokenizer: Tokenizer) -> None:
     assert read(tokenizer, "the dog").unknown == []
-    assert read(tokenizer, "the \u2665\u2665 dog\u4f60!").unknown == ["\u2665\u2665", "\u4f60"]
+    assert read(tokenizer, "the \u2665\u2665 dog \u4f60!").unknown == ["\u2665\u2665", "\u4f60"]
+
+
+def test_a_word_with_a_letter_that_no_piece_spells_is_one_unknown_piece(tokenizer: Tokenizer) -> None:
+    sentence = read(tokenizer, "the dog K\u0151r\u00f6s-\u0151 waits")
+    assert sentence.unknown == ["K\u0151r\u00f6s-\u0151"]
+    assert sentence.ids.count(Tokenizer.unk_id) == 1
 
 
 @given(RAW)

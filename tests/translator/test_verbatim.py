@@ -48,3 +48,22 @@ def test_every_character_is_led_back_to_its_place(text: str) -> None:
     assert "".join(originals) == text
     for character, original in zip(masked.text, originals, strict=True):
         assert character in (original, MASK)
+
+
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzöé")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        pytest.param("Ask Łukasz now", f"Ask {MASK} now", id="a letter that nothing spells"),
+        pytest.param("Über Öl", f"{MASK} Öl", id="a capital is known if its small letter is"),
+        pytest.param("O'Łoo-Ba's", MASK, id="joined by marks"),
+        pytest.param("a@b.com Łódź", f"{MASK} {MASK}", id="beside an address"),
+        pytest.param("Ł@b.com", MASK, id="within an address"),
+        pytest.param("5 € = café", "5 € = café", id="what is no letter is not its business"),
+    ],
+)
+def test_a_word_with_a_strange_letter_is_copied_whole(text: str, masked: str) -> None:
+    assert mask(text, LETTERS).text == masked
+    assert mask(text).text in (text, text.replace("a@b.com", MASK), MASK), "unless all letters are known"
