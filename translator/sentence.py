@@ -238,14 +238,14 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
         found.append(f"The translation of {_shown(sentence.text)} was cut at the maximum length.")
     if has_loop(text, sentence.text):
         found.append(f"The translation of {_shown(sentence.text)} repeats itself where the text does not.")
-    found += [
-        f"{_shown(stretch)} was to be copied and is missing from the translation."
-        for stretch, times in Counter(filter(None, sentence.unknown)).items()
-        if text.count(stretch) < times
+    lost = [
+        stretch for stretch, times in Counter(filter(None, sentence.unknown)).items() if text.count(stretch) < times
     ]
+    found += [f"{_shown(stretch)} was to be copied and is missing from the translation." for stretch in lost]
     found += [
         f"{_shown(number)} stands in the text and not in its translation."
         for number in lost_numbers(sentence.text, text)
+        if not any(number in stretch for stretch in lost)
     ]
     return tuple(found)
 

@@ -167,6 +167,13 @@ def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> N
     assert written.warnings == ("'\u2665' was to be copied and is missing from the translation.",)
 
 
+def test_a_number_that_was_lost_with_what_it_stands_in_is_not_told_again(tokenizer: Tokenizer) -> None:
+    sentence, target = read(tokenizer, "the dog 3/4/2024"), read(tokenizer, "the dog")
+    looks = torch.ones(len(target.ids) - 1, len(sentence.ids)) / len(sentence.ids)
+    written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
+    assert written.warnings == ("'3/4/2024' was to be copied and is missing from the translation.",)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
