@@ -11,7 +11,7 @@ from translator.confidence import Evidence, weigh
 from translator.numbers import lost_numbers
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
-from translator.text import normalise, words
+from translator.text import normalise, plain_quotes, words
 from translator.tokenizer import Decoded, Tokenizer
 from translator.translation import TokenScore
 from translator.verbatim import mask
@@ -67,7 +67,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
         target: Language wanted.
     """
     normalised = normalise(text)
-    masked = mask(normalised.text, tokenizer.letters)
+    masked = mask(plain_quotes(normalised.text), tokenizer.letters)
     ids, spans = tokenizer.encode_with_spans(masked.text)
     shouted = False
     if is_upper(masked.text):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from translator.text import _continues, normalise, words
+from translator.text import _continues, normalise, plain_quotes, words
 
 # Everything with a rule of its own, often enough to meet: spaces, joiners, marks, jamo, surrogates, controls.
 AWKWARD = st.text(
@@ -133,3 +133,16 @@ def words_one_by_one(text: str) -> list[tuple[int, int]]:
 @given(st.one_of(AWKWARD, st.text("aéß1٣_'\u2019-.,: \u0301\u200d\u3042漢字가अक\u093eⅧ²")))
 def test_letters_are_read_in_runs_and_nothing_else_changes(text: str) -> None:
     assert words(text) == words_one_by_one(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("\u201cCome here,\u201d she said.", '"Come here," she said.'),
+        ("\u2018Come\u2019", "'Come\u2019"),
+        ("\u201eKomm her\u201c, sagte sie.", "\u201eKomm her\u201c, sagte sie."),
+        ("\u00ab Viens \u00bb", "\u00ab Viens \u00bb"),
+    ],
+)
+def test_quotes_of_a_word_processor_are_read_as_those_of_a_typewriter(text: str, plain: str) -> None:
+    assert plain_quotes(text) == plain
