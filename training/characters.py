@@ -108,7 +108,7 @@ def _pairs(config: ExperimentConfig, tokenizer: Tokenizer, random: Random) -> It
     """All pairs with a character that no piece spells and some of the others, once for each direction."""
     for corpus in config.corpora:
         for raw in read_pairs(corpus.source_file, corpus.target_file):
-            if tokenizer.letters.issuperset("".join(raw).replace(" ", "")) and random.random() >= SAMPLE:
+            if tokenizer.letters.issuperset("".join(raw)) and random.random() >= SAMPLE:
                 continue
             texts = clean_line(raw[0]), clean_line(raw[1])
             if fault(*texts, config.cleaning) is not None:
@@ -120,14 +120,16 @@ def _pairs(config: ExperimentConfig, tokenizer: Tokenizer, random: Random) -> It
 
 
 def _is_known(character: str, tokenizer: Tokenizer) -> bool:
-    return character.isspace() or Tokenizer.unk_id not in tokenizer.encode(character)
+    return character.isspace() or character in tokenizer.letters
 
 
 def _unknown(pairs: Iterable[tuple[Text, Text]], tokenizer: Tokenizer) -> str:
-    """Characters that stand in the sources often enough and that no piece spells, the most frequent first."""
-    counts = Counter[str]()
-    for (text, _), _ in pairs:
-        counts.update(text)
+    """Characters that stand often enough in the texts and that no piece spells, the most frequent first."""
+    of_sources, of_targets = Counter[str](), Counter[str]()
+    for (source, _), (target, _) in pairs:
+        of_sources.update(source)
+        of_targets.update(target)
+    counts = of_sources | of_targets  # the greater of the two: a pair that is taught both ways is there twice
     often = [each for each, count in counts.most_common() if count >= LEAST_SEEN]
     return "".join(each for each in often if not _is_known(each, tokenizer))
 

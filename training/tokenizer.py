@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from sentencepiece import SentencePieceTrainer
-from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at import
 
 from translator.errors import ConfigError, CorpusError, LanguageError
 from translator.tokenizer import LANGUAGE_TOKEN, Tokenizer
@@ -90,6 +89,8 @@ def with_characters(model: bytes, characters: str) -> bytes:
 
     A new piece is the last resort, as the unknown one was: any other way to spell a text is preferred.
     """
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at import
+
     proto = ModelProto.FromString(model)
     last = min(piece.score for piece in proto.pieces) - 1
     for character in characters:

@@ -198,9 +198,9 @@ class BeamSearch:
         ages, options = self._beams.ages, self._options
         oldest = self._steps - self._sentences[0].admitted_at
         delay = options.decision_delay if options.beam_size > 1 else 0
-        look_back = oldest + 1 if options.no_repeat_ngram_size else delay
+        look_back = max(delay, oldest + 1 if options.no_repeat_ngram_size else 0)
         chosen = self._beams.go_on(
-            candidates, self._eos_id, threshold=options.pruning_threshold, delay=delay, look_back=max(look_back, delay)
+            candidates, self._eos_id, threshold=options.pruning_threshold, delay=delay, look_back=look_back
         )
         self._history.write(
             self._beams.slots,

@@ -223,7 +223,10 @@ def align(model: Path | str, *arguments: str | Path) -> tuple[int, str, str]:
     return carousel("align", "--from", "en", "--to", "de", "--model", model, *arguments)
 
 
-@pytest.mark.skipif(DEFAULT_MODEL not in pretrained_models(), reason="translator/pretrained holds no default model")
+@pytest.mark.skipif(
+    DEFAULT_MODEL not in pretrained_models(),
+    reason="translator/pretrained holds no default model: git checkout translator/pretrained",
+)
 def test_words_are_linked_line_by_line_and_judged_by_a_gold_file(tmp_path: Path) -> None:
     source, target, gold, links = (tmp_path / name for name in ("en", "de", "gold", "links"))
     source.write_text("the red house\n\nhe did not see the dog yesterday .\n", encoding="utf-8")

@@ -79,6 +79,15 @@ def test_a_new_row_learns_where_it_belongs(folder: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("all_read")
+def test_a_character_of_one_side_alone_is_found(folder: Path, tmp_path: Path) -> None:
+    for file in ("small.toml", "text.en"):
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    write_lines(tmp_path / "text.de", [line.replace("cat", "\u00df") for line in TARGETS])
+    report = teach_characters(folder / "small" / "best", tmp_path / "taught", tmp_path / "small.toml")
+    assert sorted(report.characters) == sorted(STRANGE + "\u00df")
+
+
+@pytest.mark.usefixtures("all_read")
 def test_what_cannot_be_taught_is_a_sentence(folder: Path, tmp_path: Path) -> None:
     run, config = folder / "small" / "best", folder / "small.toml"
     with pytest.raises(ConfigError, match="has a piece for every character that is to be taught"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from translator.scoring import Hypothesis
-from translator.sentence import SourceSentence, read_sentence, write_sentence
+from translator.sentence import SourceSentence, read_sentence, read_target, write_sentence
 from translator.text import normalise, words
 from translator.tokenizer import Tokenizer
 
@@ -63,6 +63,8 @@ def test_a_word_with_a_letter_that_no_piece_spells_is_one_unknown_piece(tokenize
     sentence = read(tokenizer, "the dog K\u0151r\u00f6s-\u0151 waits")
     assert sentence.unknown == ["K\u0151r\u00f6s-\u0151"]
     assert sentence.ids.count(Tokenizer.unk_id) == 1
+    given = read_target("the dog K\u0151r\u00f6s-\u0151 waits", sentence, tokenizer=tokenizer)
+    assert given.ids == sentence.ids[1:], "and so it is in a translation that is given"
 
 
 @given(RAW)
