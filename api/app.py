@@ -94,6 +94,8 @@ def open_admission(settings: Settings) -> Admission:
 def open_models(settings: Settings) -> "ModelPool":
     """Opens the model, or the models, that the settings name; imports torch.
 
+    Where workers will be made by fork() this is done in one thread: a pool of threads would not be there after it.
+
     Raises:
         CheckpointError: There is none, or one cannot be used.
     """
@@ -101,12 +103,21 @@ def open_models(settings: Settings) -> "ModelPool":
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     from translator.model_pool import ModelPool
 
+    if settings.workers > 1:
+        import torch
+
+        torch.set_num_threads(1)
     return ModelPool.find(
         settings.model,
-        threads=settings.threads,
+        threads=settings.threads if settings.workers == 1 else None,
         compute_type=settings.compute_type,
         idle_seconds=settings.model_idle_seconds,
     )
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def serve(settings: Settings) -> None:
@@ -146,6 +157,8 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
             max_characters=settings.queue_characters,
             deadline_seconds=settings.deadline_seconds,
             batch_size=settings.batch_size,
+            workers=settings.workers,
+            threads=settings.threads or max(1, cores() // settings.workers),
             metrics=app.state.metrics,
         ) as app.state.batcher:
             yield

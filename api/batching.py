@@ -1,19 +1,17 @@
 """Continuous batching: requests join the running search at any step, and leave it when they are done.
 
-    translate(), stream() ─▶ jobs (api.jobs) ─▶ turns of the worker (api.worker), in one thread ─▶ answers
+    translate(), stream() ─▶ jobs (api.jobs) ─▶ runners ─▶ turns of a worker (api.worker) ─▶ answers
 
-All state of this class lives on the event loop, so there are no locks. The worker's thread gets the jobs that have come
-and returns those that have ended; it asks after every step of the search whether there is news, a job that came or
-one that nobody waits for any more, and then comes back for it.
+There is one runner, a thread (api.runner), or several, a process each (api.process_runner); a job goes to the one that
+has fewest characters to translate. All state of this class lives on the event loop, so there are no locks.
 """
 
 import asyncio
-import logging
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -21,18 +19,17 @@ from api.errors import BusyError, DeadlineError
 from api.jobs import Job, Partial
 from api.metrics import Metrics
 from api.pace import Pace
+from api.process_runner import ProcessRunner
+from api.runner import Runner, ThreadRunner
+from api.text_stream import Reader, TextStream
 from api.text_translator import TextTranslator
 from api.worker import Outcome, Worker
+from api.worker_process import run_worker
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.inference import Translation
 
-logger = logging.getLogger(__name__)
-
 LONGEST_RETRY_AFTER_SECONDS = 60
-REST_SECONDS = 5
-"""How often it is seen, while nothing is to be done, whether a model can be let go."""
-
 T = TypeVar("T")
 SameWork = tuple[tuple[str, ...], tuple[str, ...], str, int]
 """Texts, their languages, the language wanted, alternatives: equal ones have equal answers."""
@@ -47,8 +44,14 @@ class Batcher:
         max_characters: Characters that may be in flight; past them a request is refused. A larger one is let in when
             nothing else is, because it would never be otherwise.
         deadline_seconds: Time from arrival to answer.
-        batch_size: Most sentences searched at once.
+        batch_size: Most sentences that a worker searches at once.
+        workers: One works in a thread of this process; more do each in a process of its own, made by fork() when this
+            is entered.
+        threads: Of the processor, for each of several workers.
         metrics: Where it is counted what was done; None counts for nobody.
+
+    Raises:
+        ConfigError: Several workers are wanted, and this system has no fork().
     """
 
     def __init__(
@@ -59,41 +62,38 @@ class Batcher:
         max_characters: int = 500_000,
         deadline_seconds: float = 120,
         batch_size: int = 64,
+        workers: int = 1,
+        threads: int = 1,
         metrics: Metrics | None = None,
     ) -> None:
         """Makes a batcher; nothing runs before it is entered."""
         self._max_characters, self._deadline_seconds = max_characters, deadline_seconds
         self._metrics = metrics or Metrics()
         self._metrics.in_flight.set_function(lambda: self.characters_in_flight)
-        self._worker = Worker(translator, beam_size=beam_size, batch_size=batch_size, metrics=self._metrics)
+        self._runners = self._made(workers, translator, beam_size, batch_size, threads)
         self._shared: dict[SameWork, Job] = {}
-        self._fresh: list[Job] = []
-        self._jobs: set[Job] = set()
+        self._jobs: dict[Job, Runner] = {}  # that may not have ended
         self._translated_characters = 0
-        self._pace, self._seconds_at_work = Pace(), 0.0
+        self._pace, self._counted_at = Pace(), 0.0
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        """Starts the worker thread and the task that feeds it."""
-        self._news = asyncio.Event()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="translator")
-        self._feeder = asyncio.create_task(self._feed())
-        self._feeder.add_done_callback(_report_failure)
+        """Starts the workers."""
+        for runner in self._runners:
+            await runner.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Takes no more, finishes what is in flight, stops the thread."""
+        """Takes no more, finishes what is in flight, stops the workers."""
         self._closing = True
-        self._news.set()
-        await asyncio.wait([self._feeder])  # which raises nothing, however the feeder ended
-        self._thread.shutdown()
+        await asyncio.gather(*(runner.close() for runner in self._runners))
 
     @property
     def running(self) -> bool:
         """Whether a request that comes now would be worked on."""
-        return not self._closing and not self._feeder.done()
+        return not self._closing and any(runner.running for runner in self._runners)
 
     @property
     def translated_characters(self) -> int:
@@ -152,12 +152,12 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         job = Job([text], [source], target, loop.create_future(), alternatives)
-        reader = _Reader(job)
-        job.listener = lambda partial: loop.call_soon_threadsafe(reader.hear, partial)
+        reader = Reader(job)
+        job.listener = lambda told: loop.call_soon_threadsafe(reader.hear, told)
         self._admit(job)
         return TextStream(self._read_along(job, reader), lambda: self._abandon(job))
 
-    async def _read_along(self, job: Job, reader: "_Reader") -> "AsyncGenerator[Partial | Translation]":
+    async def _read_along(self, job: Job, reader: "Reader") -> "AsyncGenerator[Partial | Translation]":
         deadline, told = time.monotonic() + self._deadline_seconds, reader.partial
         async with self._wanting(job):
             while not job.answer.done():
@@ -180,8 +180,9 @@ class Batcher:
                 self._abandon(job)
 
     def _abandon(self, job: Job) -> None:
-        if job.answer.cancel():
-            self._news.set()
+        runner = self._jobs.get(job)
+        if job.answer.cancel() and runner is not None:
+            runner.withdraw(job)
 
     async def _in_time(self, awaited: Awaitable[T], seconds: float) -> T:
         try:
@@ -203,10 +204,20 @@ class Batcher:
                 "may; try again later",
                 retry_after_seconds=self._retry_after_seconds(),
             )
-        self._jobs.add(job)
-        job.answer.add_done_callback(lambda _: self._jobs.discard(job))
-        self._fresh.append(job)
-        self._news.set()
+        if not in_flight:
+            self._counted_at = time.perf_counter()
+        runner = self._idlest()
+        self._jobs[job] = runner
+        job.answer.add_done_callback(lambda _: self._jobs.pop(job, None))
+        runner.submit(job)
+
+    def _idlest(self) -> Runner:
+        """The runner that has fewest characters to translate."""
+        characters = dict.fromkeys((runner for runner in self._runners if runner.running), 0)
+        for job, runner in self._jobs.items():
+            if runner in characters and not job.abandoned:
+                characters[runner] += job.characters
+        return min(characters, key=characters.__getitem__)
 
     def _too_late(self) -> DeadlineError:
         limit = f"{self._deadline_seconds:g} seconds"
@@ -219,31 +230,7 @@ class Batcher:
         seconds = math.ceil(self.characters_in_flight / self._pace.characters_per_second)
         return max(1, min(seconds, LONGEST_RETRY_AFTER_SECONDS))
 
-    async def _feed(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._news.clear()
-            fresh = [job for job in self._fresh if not job.abandoned]
-            self._fresh.clear()
-            if fresh or self._worker.busy:
-                started = time.perf_counter()
-                ended = await loop.run_in_executor(self._thread, self._worker.turn, fresh, self._news.is_set)
-                self._seconds_at_work += time.perf_counter() - started
-                self._hand_out(ended)
-            elif self._closing:
-                return
-            else:
-                await self._wait_for_news()
-
-    async def _wait_for_news(self) -> None:
-        """Waits until there is some, and now and then lets the worker rest."""
-        try:
-            async with asyncio.timeout(REST_SECONDS):
-                await self._news.wait()
-        except TimeoutError:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._worker.rest)
-
-    def _hand_out(self, ended: Sequence[Outcome]) -> None:
+    def _hand_out(self, ended: Sequence[Outcome[Job]]) -> None:
         characters = 0
         for job, outcome in ended:
             job.complete(outcome)
@@ -253,52 +240,17 @@ class Batcher:
         if characters:
             self._translated_characters += characters
             self._metrics.characters.inc(characters)
-            self._pace.add(characters, self._seconds_at_work)
-            self._seconds_at_work = 0.0
+            now = time.perf_counter()
+            self._pace.add(characters, now - self._counted_at)
+            self._counted_at = now
 
-
-class TextStream:
-    """What a reader gets: the generator, and an end also for one who leaves before the first word.
-
-    A generator that was never begun runs none of its own end.
-    """
-
-    def __init__(self, told: "AsyncGenerator[Partial | Translation]", abandon: Callable[[], None]) -> None:
-        """Reads nothing yet."""
-        self._generator, self._abandon = told, abandon
-
-    def __aiter__(self) -> "TextStream":
-        """Returns itself."""
-        return self
-
-    async def __anext__(self) -> "Partial | Translation":
-        """Waits for the next word."""
-        return await anext(self._generator)
-
-    async def aclose(self) -> None:
-        """Leaves; the text leaves the search."""
-        await self._generator.aclose()
-        self._abandon()
-
-
-class _Reader:
-    """Somebody who reads along: the last word from the worker, and whether there is one, or an end, since."""
-
-    def __init__(self, job: Job) -> None:
-        """Has read nothing; the end of the job is news as well."""
-        self.partial, self.news = Partial("", 0, 0), asyncio.Event()
-        job.answer.add_done_callback(lambda _: self.news.set())
-
-    def hear(self, partial: Partial) -> None:
-        """Takes what is certain, if it is more; a slow reader misses what is between, which the next word holds too.
-
-        It is less where the search had to begin anew because a neighbour broke it.
-        """
-        if (len(partial.text), partial.done) >= (len(self.partial.text), self.partial.done):
-            self.partial = partial
-            self.news.set()
-
-
-def _report_failure(feeder: asyncio.Task[None]) -> None:
-    if not feeder.cancelled() and (error := feeder.exception()) is not None:
-        logger.critical("Nothing is translated any more; restart the service", exc_info=error)
+    def _made(
+        self, workers: int, translator: TextTranslator, beam_size: int | None, batch_size: int, threads: int
+    ) -> Sequence[Runner]:
+        step = self._metrics.sentences.observe
+        if workers == 1:
+            worker = Worker[Job](translator, beam_size=beam_size, batch_size=batch_size, step=step)
+            return [ThreadRunner(worker, ended=self._hand_out)]
+        work = partial(run_worker, translator=translator, beam_size=beam_size, batch_size=batch_size, threads=threads)
+        lost = self._metrics.lost_workers.inc
+        return [ProcessRunner(work, ended=self._hand_out, step=step, lost=lost) for _ in range(workers)]

@@ -42,6 +42,9 @@ class Metrics:
         self.tokens = Counter(
             "carousel_written_tokens", "Tokens of the translations that were written.", registry=self.registry
         )
+        self.lost_workers = Counter(
+            "carousel_lost_workers", "Worker processes that died and were replaced.", registry=self.registry
+        )
 
     def page(self) -> bytes:
         """Returns all of them in Prometheus' text format."""

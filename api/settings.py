@@ -35,10 +35,17 @@ class Settings(BaseSettings):
     model_idle_seconds: float = Field(
         default=600, gt=0, description="How long one of several models stays loaded that nobody needs."
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Who translates: 1 is a thread beside the web server, more are processes that share the weights.",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="Processor threads for a batch; unset is all cores, or what OMP_NUM_THREADS says.",
+        description="Processor threads of a worker; unset is all cores, or what OMP_NUM_THREADS says, or of several "
+        "workers each its share.",
     )
     compute_type: Literal["auto", "int8", "bfloat16", "float32"] = Field(
         default="auto", description="Arithmetic of decoding; auto is the quickest that the processor has."

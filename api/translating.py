@@ -11,12 +11,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from api.answers import Answer
-from api.batching import Batcher, TextStream
+from api.batching import Batcher
 from api.detection import Detected, LanguageDetector
 from api.errors import BusyError, ClientGoneError, DeadlineError, TranslationFailedError
 from api.jobs import Partial
 from api.languages import Languages
 from api.markup import Markup
+from api.text_stream import TextStream
 from translator.errors import InputError, LanguageError
 from translator.text import join_lines
 

@@ -1,12 +1,11 @@
-"""The translator's side of the batcher: one session, in one thread, a turn at a time."""
+"""The translator's side of the batcher: one session, in one thread or process, a turn at a time."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from api.jobs import Job, Partial
-from api.metrics import Metrics
+from api.jobs import Partial
 from api.text_translator import TextTranslator
 from translator.heap import return_freed_memory
 
@@ -17,10 +16,40 @@ if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and 
 TIDY_SECONDS = 20.0
 """Between two times that freed memory is given back: texts of all lengths leave the heap in pieces of all sizes."""
 
-Outcome = tuple[Job, "Sequence[Translation] | Exception"]
+
+class Work(Protocol):
+    """What a worker asks of a job; the fields are those of `api.jobs.Job`."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """At least one."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The language code of each."""
+
+    @property
+    def target(self) -> str:
+        """Language code of the answers."""
+
+    @property
+    def alternatives(self) -> int:
+        """Further translations wanted of each text."""
+
+    @property
+    def listener(self) -> Callable[[Partial], object] | None:
+        """Told what is certain of the first text; None if nobody reads along."""
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
 
 
-class Worker:
+W = TypeVar("W", bound=Work)
+Outcome = tuple[W, "Sequence[Translation] | Exception"]
+
+
+class Worker(Generic[W]):
     """Runs the jobs that it is given in one session, where they join and leave at any step.
 
     What a job's texts do wrong fails that job. What the session does wrong, nobody knows whose fault it is: then each
@@ -30,7 +59,7 @@ class Worker:
         translator: What translates.
         beam_size: Hypotheses kept a step; None is what each model recommends.
         batch_size: Most sentences searched at once.
-        metrics: Where it is counted how full the steps are.
+        step: Told before every step of how many sentences it is.
         clock: Seconds.
     """
 
@@ -40,18 +69,18 @@ class Worker:
         *,
         beam_size: int | None,
         batch_size: int,
-        metrics: Metrics,
+        step: Callable[[int], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begins with nothing to do."""
-        self._translator, self._metrics = translator, metrics
+        self._translator, self._step_begins = translator, step
         self._clock, self._tidied_at = clock, clock()
         self._beam_size, self._batch_size = beam_size, batch_size
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._session = self._translator.session(options=self._options, batch_size=self._batch_size)
-        self._jobs: dict[int, Job] = {}  # by ticket
+        self._jobs: dict[int, W] = {}  # by ticket
         self._told: dict[int, Partial] = {}
 
     def _options(self, recommended: "DecodingOptions") -> "DecodingOptions":
@@ -64,7 +93,7 @@ class Worker:
         """Whether a turn would do anything."""
         return bool(self._jobs)
 
-    def turn(self, fresh: Iterable[Job], interrupted: Callable[[], bool]) -> list[Outcome]:
+    def turn(self, fresh: Iterable[W], interrupted: Callable[[], bool]) -> list[Outcome[W]]:
         """Takes jobs in, lets abandoned ones go, and advances until a job has ended or there is news.
 
         Args:
@@ -102,8 +131,8 @@ class Worker:
             self._session.cancel(ticket)
             self._forget(ticket)
 
-    def _take(self, jobs: Iterable[Job]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _take(self, jobs: Iterable[W]) -> list[Outcome[W]]:
+        outcomes: list[Outcome[W]] = []
         for job in jobs:
             try:
                 self._jobs[self._admit(job)] = job
@@ -111,7 +140,7 @@ class Worker:
                 outcomes.append((job, _carried(error)))
         return outcomes
 
-    def _admit(self, job: Job) -> int:
+    def _admit(self, job: W) -> int:
         from translator.inference import TranslationRequest
 
         requests = [
@@ -120,9 +149,9 @@ class Worker:
         n_best = None if job.alternatives else 1
         return self._session.admit(requests, n_best=n_best, in_order=job.listener is not None)
 
-    def _step(self) -> list[Outcome]:
-        self._metrics.sentences.observe(self._session.live)
-        outcomes: list[Outcome] = []
+    def _step(self) -> list[Outcome[W]]:
+        self._step_begins(self._session.live)
+        outcomes: list[Outcome[W]] = []
         for ticket in self._session.advance():
             job = self._forget(ticket)
             try:
@@ -141,20 +170,20 @@ class Worker:
                 self._told[ticket] = partial
                 job.listener(partial)
 
-    def _forget(self, ticket: int) -> Job:
+    def _forget(self, ticket: int) -> W:
         self._told.pop(ticket, None)
         return self._jobs.pop(ticket)
 
-    def _apart(self, jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
+    def _apart(self, jobs: Sequence[W], error: BaseException) -> list[Outcome[W]]:
         self._begin_anew()
         if len(jobs) == 1:
             return [(jobs[0], _carried(error))]
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcome[W]] = []
         for job in jobs:
             outcomes += self._alone(job)
         return outcomes
 
-    def _alone(self, job: Job) -> list[Outcome]:
+    def _alone(self, job: W) -> list[Outcome[W]]:
         return self.turn([job], lambda: job.abandoned)
 
 
@@ -165,7 +194,7 @@ def _carried(error: BaseException) -> Exception:
     return RuntimeError(f"The translator ended with {type(error).__name__}: {error}")
 
 
-def _counted(translations: "Sequence[Translation]", job: Job) -> "Sequence[Translation]":
+def _counted(translations: "Sequence[Translation]", job: Work) -> "Sequence[Translation]":
     if len(translations) != len(job.texts):
         raise RuntimeError(f"{len(job.texts)} texts went in and {len(translations)} translations came out.")
     return translations

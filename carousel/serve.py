@@ -12,6 +12,7 @@ Examples:
   carousel serve
   carousel serve --port 9000 --model runs/mine/export
   carousel serve --model models/          every checkpoint in a folder
+  carousel serve --workers 2              a process for each of two cores, for many clients
   carousel serve --settings carousel.toml
   CAROUSEL_HOST=0.0.0.0 carousel serve
 """
@@ -27,6 +28,15 @@ def serve(
         typer.Option(metavar="N", min=0, max=65535, help="Which port; CAROUSEL_PORT, else 8000; 0 is any."),
     ] = None,
     model: ModelOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=256,
+            help="Processes that translate; CAROUSEL_WORKERS, else 1, a thread beside the web server.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     compute_type: ComputeTypeOption = None,
     settings: Annotated[
@@ -44,5 +54,7 @@ def serve(
     from api.settings import load_settings
 
     serve_forever(
-        load_settings(settings, host=host, port=port, model=model, threads=threads, compute_type=compute_type)
+        load_settings(
+            settings, host=host, port=port, model=model, workers=workers, threads=threads, compute_type=compute_type
+        )
     )

@@ -154,7 +154,7 @@ async def test_a_wanted_beam_changes_nothing_else_that_the_model_recommends(
 async def test_models_can_be_let_go_while_there_is_nothing_to_do(
     translator: FakeTranslator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.batching.REST_SECONDS", 0.01)
+    monkeypatch.setattr("api.runner.REST_SECONDS", 0.01)
     async with Batcher(translator) as made:
         await ask(made, "text")
         before = translator.rests

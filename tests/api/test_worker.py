@@ -13,8 +13,9 @@ from tests.api.fakes import FakeTranslator
 def test_freed_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now, given_back = [0.0], list[float]()
     monkeypatch.setattr(worker, "return_freed_memory", lambda: given_back.append(now[0]))
-    metrics: Any = SimpleNamespace(sentences=SimpleNamespace(observe=lambda count: None))
-    made = Worker(FakeTranslator(), beam_size=None, batch_size=4, metrics=metrics, clock=lambda: now[0])
+    made: Worker[Any] = Worker(
+        FakeTranslator(), beam_size=None, batch_size=4, step=lambda count: None, clock=lambda: now[0]
+    )
     for second in range(int(3 * TIDY_SECONDS)):
         now[0] = float(second)
         job: Any = SimpleNamespace(

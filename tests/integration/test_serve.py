@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -249,24 +250,74 @@ class TestRealTranslator:
                 assert list(together) == alone * 3
 
 
+@pytest.fixture(params=["1", "2"], ids=["a thread", "two processes"])
+def workers(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def processes_of(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return [int(number) for number in children.read_text().split()]
+
+
+def runs(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@needs_model
+class TestWorkerProcesses:
+    def test_they_answer_as_the_thread_does_and_one_that_is_killed_is_replaced(self, server: Server) -> None:
+        texts = (LONG, "Good morning!", "<b>Two</b> words", LONG + " " + LONG)
+        bodies = [{**STATION, "q": text, "format": "html", "alternatives": 1} for text in texts]
+        wanted = [server.client.post("/translate", json=body).json() for body in bodies]
+        with running("-m", "carousel", "serve", "--workers", "2") as several:
+            with ThreadPoolExecutor(len(bodies) * 3) as clients:
+                found = clients.map(lambda body: several.client.post("/translate", json=body).json(), bodies * 3)
+                assert list(found) == wanted * 3
+            before = processes_of(several)
+            assert len(before) == 2
+            os.kill(before[0], signal.SIGKILL)
+            answers = [several.client.post("/translate", json=body).json() for body in bodies]
+            assert answers == wanted
+            assert len(set(processes_of(several)) - set(before)) == 1
+            assert several.stop() == 0
+
+    def test_they_end_with_a_server_that_is_killed(self) -> None:
+        with running("-m", "carousel", "serve", "--workers", "2") as server:
+            workers = processes_of(server)
+            assert len(workers) == 2
+            server.process.kill()
+            server.process.wait()
+            end = time.monotonic() + START_SECONDS
+            while any(map(runs, workers)) and time.monotonic() < end:
+                time.sleep(0.01)
+            assert not any(map(runs, workers))
+
+
 class TestInFlight:
-    def test_a_client_gone_in_mid_request_stops_its_work(self) -> None:
-        with slow_server("60") as server:
+    def test_a_client_gone_in_mid_request_stops_its_work(self, workers: str) -> None:
+        with slow_server("60", CAROUSEL_WORKERS=workers) as server:
             with socket.create_connection((server.client.base_url.host, server.client.base_url.port)) as client:
                 client.sendall(BY_HAND)
                 _read_until(server.process, "at it")
             _read_until(server.process, "stopped")
             assert server.client.get("/health").status_code == 200
 
-    def test_sigterm_lets_a_request_finish_and_exits_with_0(self) -> None:
-        with slow_server("2") as server, ThreadPoolExecutor(1) as client:
+    def test_sigterm_lets_a_request_finish_and_exits_with_0(self, workers: str) -> None:
+        with slow_server("2", CAROUSEL_WORKERS=workers) as server, ThreadPoolExecutor(1) as client:
             answer = client.submit(server.client.post, "/translate", json=STATION)
             _read_until(server.process, "at it")
+            for process in processes_of(server):
+                os.kill(process, signal.SIGTERM)  # as an init system does, which tells all of a service's processes
             assert server.stop() == 0
             assert answer.result().json() == {"translatedText": "<de>Where is the train station?"}
 
-    def test_what_is_not_done_in_time_is_cancelled_and_still_exits_with_0(self) -> None:
-        with slow_server("60", CAROUSEL_SHUTDOWN_SECONDS="1") as server, ThreadPoolExecutor(1) as client:
+    def test_what_is_not_done_in_time_is_cancelled_and_still_exits_with_0(self, workers: str) -> None:
+        wishes = {"CAROUSEL_SHUTDOWN_SECONDS": "1", "CAROUSEL_WORKERS": workers}
+        with slow_server("60", **wishes) as server, ThreadPoolExecutor(1) as client:
             answer = client.submit(server.client.post, "/translate", json=STATION)
             _read_until(server.process, "at it")
             assert server.stop() == 0
@@ -274,8 +325,8 @@ class TestInFlight:
         assert (refused.status_code, list(refused.json())) == (503, ["error"])
         assert "stopped before the translation was done" in refused.json()["error"]
 
-    def test_an_idle_server_stops(self) -> None:
-        with slow_server("0") as server:
+    def test_an_idle_server_stops(self, workers: str) -> None:
+        with slow_server("0", CAROUSEL_WORKERS=workers) as server:
             assert server.stop() == 0
 
     def test_sigterm_while_the_model_loads_ends_at_once_with_0(self) -> None:

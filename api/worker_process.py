@@ -1,0 +1,212 @@
+"""What runs in a worker process: jobs come through a channel, and what came of them goes back.
+
+A process is made by fork(), so that it shares the weights that were loaded before with its parent and its siblings.
+It keeps of its parent's sockets only its own end of the channel: a client whose connection it held as well would never
+see it closed. It ends when its parent closes the channel, or is no more.
+
+    parent ─ Order, Withdrawal ─▶ channel ─▶ turns of an `api.worker.Worker`
+    parent ◀─ Told, Ended ─────── channel ◀─
+"""
+
+import gc
+import logging
+import os
+import pickle
+import select
+import signal
+import socket
+import stat
+import struct
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from api.jobs import Partial
+from api.runner import REST_SECONDS
+from api.text_translator import TextTranslator
+from api.worker import Worker
+
+if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+    from translator.inference import Translation
+
+logger = logging.getLogger(__name__)
+
+LENGTH = struct.Struct("!Q")
+"""What stands before a message: how many bytes it has."""
+ENOUGH = 1 << 16
+
+
+class Order(NamedTuple):
+    """A job on its way into the process; the fields are those of `api.jobs.Job`."""
+
+    number: int
+    texts: Sequence[str]
+    sources: Sequence[str]
+    target: str
+    alternatives: int
+    read_along: bool
+
+
+class Withdrawal(NamedTuple):
+    """Nobody waits for this job any more."""
+
+    number: int
+
+
+class Told(NamedTuple):
+    """What is certain of a job that somebody reads along."""
+
+    number: int
+    partial: Partial
+
+
+class Ended(NamedTuple):
+    """Jobs that have ended, and how many sentences each step had since the last of these messages."""
+
+    outcomes: "Sequence[tuple[int, Sequence[Translation] | Exception]]"
+    steps: Sequence[int]
+
+
+@dataclass(eq=False)
+class _Task:
+    """A job as its process knows it; see `api.worker.Work`."""
+
+    number: int
+    texts: Sequence[str]
+    sources: Sequence[str]
+    target: str
+    alternatives: int
+    listener: Any
+    abandoned: bool = False
+
+
+def packed(message: object) -> bytes:
+    """Returns a message as it goes through a channel."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(body)) + body
+
+
+def run_worker(
+    end: socket.socket,
+    translator: TextTranslator,
+    *,
+    beam_size: int | None,
+    batch_size: int,
+    threads: int,
+) -> None:
+    """Works until the other end of the channel is closed.
+
+    Args:
+        end: This process's end of the channel.
+        translator: What translates, as the parent loaded it.
+        beam_size: Hypotheses kept a step; None is what each model recommends.
+        batch_size: Most sentences searched at once.
+        threads: Of the processor.
+    """
+    _settle_in(end, threads)
+    channel = _Channel(end)
+    steps: list[int] = []
+    worker = Worker[_Task](translator, beam_size=beam_size, batch_size=batch_size, step=steps.append)
+    tasks: dict[int, _Task] = {}
+    while True:
+        fresh: list[_Task] = []
+        while channel.has_news(seconds=0 if worker.busy or fresh else REST_SECONDS):
+            match channel.receive():
+                case None:
+                    return
+                case Order(number, texts, sources, target, alternatives, read_along):
+                    task = _Task(number, texts, sources, target, alternatives, None)
+                    if read_along:
+                        task.listener = lambda partial, number=number: channel.send(Told(number, partial))
+                    tasks[number] = task
+                    fresh.append(task)
+                case Withdrawal(number):
+                    if number in tasks:
+                        tasks.pop(number).abandoned = True
+        if not fresh and not worker.busy:
+            worker.rest()
+            continue
+        wanted = [task for task in fresh if not task.abandoned]
+        found = [(task.number, outcome) for task, outcome in worker.turn(wanted, channel.has_news)]
+        for number, _ in found:
+            tasks.pop(number, None)
+        if found:
+            channel.send(Ended([(number, _portable(outcome)) for number, outcome in found], tuple(steps)))
+            steps.clear()
+
+
+class _Channel:
+    """The process's end: whole messages, one after the other."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Takes a connected socket."""
+        self._end = end
+        self._poll = select.poll()
+        self._poll.register(end, select.POLLIN)
+
+    def has_news(self, *, seconds: float = 0) -> bool:
+        """Whether there is something to receive, or nobody at the other end; waits so long for it."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def receive(self) -> Any:
+        """Waits for a message; None if nobody is there to send one any more."""
+        if (head := self._take(LENGTH.size)) is None or (body := self._take(*LENGTH.unpack(head))) is None:
+            return None
+        return pickle.loads(body)
+
+    def send(self, message: object) -> None:
+        """Sends a message; if nobody is there to read it the next `receive` says so."""
+        try:
+            self._end.sendall(packed(message))
+        except OSError:
+            logger.debug("The parent of a worker process is gone.")
+
+    def _take(self, count: int) -> bytes | None:
+        parts = bytearray()
+        while len(parts) < count:
+            try:
+                part = self._end.recv(min(count - len(parts), ENOUGH))
+            except ConnectionError:
+                return None
+            if not part:
+                return None
+            parts += part
+        return bytes(parts)
+
+
+def _settle_in(end: socket.socket, threads: int) -> None:
+    import torch
+
+    signal.set_wakeup_fd(-1)  # the parent's event loop's
+    for number in (signal.SIGINT, signal.SIGTERM):  # they come to all processes; the parent ends this one in time
+        signal.signal(number, signal.SIG_IGN)
+    _let_go_of_sockets(end)
+    gc.freeze()  # a collection would write to every object, and memory that is written to is not shared any more
+    torch.set_num_threads(threads)
+
+
+def _let_go_of_sockets(kept: socket.socket) -> None:
+    """Puts nothing in the place of each socket but one; to close them would free numbers that objects still hold."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        try:
+            if number != kept.fileno() and stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.dup2(nothing, number, inheritable=False)
+        except OSError:  # that of the listing, which is closed again
+            continue
+    os.close(nothing)
+
+
+def _portable(outcome: "Sequence[Translation] | Exception") -> "Sequence[Translation] | Exception":
+    """Returns an outcome that can be sent: an error that cannot be read at the other end is told of by another."""
+    if not isinstance(outcome, Exception):
+        return outcome
+    where = "".join(traceback.format_exception(outcome))
+    try:
+        told: Exception = pickle.loads(pickle.dumps(outcome))
+    except Exception:
+        told = RuntimeError(f"The translator ended with {type(outcome).__name__}: {outcome}")
+    told.add_note(f"In a worker process:\n{where}")
+    return told
