@@ -2,7 +2,7 @@
 
     python benchmarks/decoding_peers.py --model OURS --peers FOLDER --python PEERS_PYTHON --data MULTI30K --work WORK
 
-Also --train-seconds 400, --rounds 2, --systems onmt-rnn ct2-int8.
+Also --train-seconds 400, --rounds 2, --workers 2, --systems onmt-rnn ct2-int8.
 
 OURS is a checkpoint trained on Multi30k; give it a shortlist (`carousel shortlist`) to see what that brings. FOLDER
 holds the peer scripts, PEERS_PYTHON is the interpreter that has the peers installed. The peers are trained first, one
@@ -10,7 +10,8 @@ after the other, for `--train-seconds` and into `--work`, unless their folder is
 well, long enough to stop where a sentence ends. So compare target tokens a second, not sentences.
 
 Beam 5 and greedy in batches of 64, then one sentence after another with beam 5. Two threads; CTranslate2 as two workers
-of one thread each in batches, and as one thread for single sentences, which is where it is quickest. Ours counts
+of one thread each in batches, and as one thread for single sentences, which is where it is quickest. Ours both ways in
+batches: "2 workers" are processes that share the sentences. Ours counts
 everything from text to text. BLEU is ours alone, each type beside float32 with the whole vocabulary.
 """
 
@@ -21,6 +22,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +33,7 @@ from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
 from translator.decoding import decode_all
 from translator.engine import DecodingEngine
+from translator.processes import Tell, share_out
 from translator.products import ComputeType
 
 TEST = "test_2016_flickr"
@@ -65,7 +68,7 @@ def main() -> None:
         *((data / f"{TEST}.{language}").read_text(encoding="utf-8").splitlines() for language in ("en", "de"))
     )
     checkpoint = load_checkpoint(find_checkpoint(options.model))
-    ours = _ours(checkpoint, texts)
+    ours = _ours(checkpoint, texts, options.workers)
     systems: dict[str, Callable[[], Speed]] = dict(ours)
     for peer in options.systems:
         systems[peer] = lambda peer=peer: _peer(options, data, peer)  # type: ignore[misc]
@@ -96,6 +99,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder that the peers are trained in and kept")
     parser.add_argument("--train-seconds", type=int, default=400, help="of each peer that is not there yet (400)")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each system (2)")
+    parser.add_argument("--workers", type=int, default=2, help="processes of ours, beside one with two threads (2)")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=["onmt-rnn", "ct2-int8"], help="peers")
     options = parser.parse_args()
     for name in ("peers", "python", "data", "work"):  # peers run in the work folder, where some leave files
@@ -173,7 +177,7 @@ def _decode(
     return result
 
 
-def _ours(checkpoint: Checkpoint, texts: Texts) -> dict[str, Callable[[], Speed]]:
+def _ours(checkpoint: Checkpoint, texts: Texts, workers: int) -> dict[str, Callable[[], Speed]]:
     """Makes the engines, says what their translations are worth, and how they will be measured."""
     types: Sequence[ComputeType] = ("int8", "bfloat16", "float32")
     kinds = [(each, shortlisted) for each in types for shortlisted in (True, False)]
@@ -192,16 +196,27 @@ def _ours(checkpoint: Checkpoint, texts: Texts) -> dict[str, Callable[[], Speed]
         metric = sacrebleu.BLEU()
         score = metric.corpus_score(hypotheses, [texts.references]).score
         print(f"{name}: BLEU {score:.2f} ({metric.get_signature()})", flush=True)
-        systems[name] = lambda engine=engine: _measured(engine, checkpoint, texts)  # type: ignore[misc]
+        for count in dict.fromkeys((1, workers)):
+            systems[name if count == 1 else f"{name}, {count} workers"] = partial(
+                _measured, engine, checkpoint, texts, count
+            )
     return systems
 
 
-def _measured(engine: DecodingEngine, checkpoint: Checkpoint, texts: Texts) -> Speed:
+def _measured(engine: DecodingEngine, checkpoint: Checkpoint, texts: Texts, workers: int) -> Speed:
     rates = []
     for beam in (5, 1):
+
+        def work(sources: Sequence[str], tell: Tell, beam: int = beam) -> list[int]:
+            _, tokens = _translated(engine, checkpoint, sources, beam, BATCH)
+            return [tokens, *[0] * (len(sources) - 1)]  # a number a source is wanted
+
         started = time.perf_counter()
-        _, tokens = _translated(engine, checkpoint, texts.sources, beam, BATCH)
-        rates.append(tokens / (time.perf_counter() - started))
+        if workers == 1:
+            tokens = work(texts.sources, lambda done, total: None)
+        else:
+            tokens = share_out(work, texts.sources, workers=workers, size=len)
+        rates.append(sum(tokens) / (time.perf_counter() - started))
     latencies = []
     for source in texts.sources[:SINGLES]:
         started = time.perf_counter()

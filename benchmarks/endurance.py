@@ -1,11 +1,12 @@
 """A service under people who behave and people who do not, for minutes: what they get, and what it takes.
 
-    python -m benchmarks.endurance --source SENTENCES [--clients 64] [--minutes 10] [--locust PYTHON]
+    python -m benchmarks.endurance --source SENTENCES [--clients 64] [--minutes 10] [--workers 1]
+        [--locust PYTHON]
 
 Sentences, arrays, pages, markup, streams and DeepL's requests, and among them clients that leave, that send half a
 request, that read slowly, that send too much or nonsense (`endurance_users.py`). Every answer is looked at. Says for
 each kind the 50th, 95th and 99th percentile of its time in milliseconds; how often the service answered with which
-status; and the memory it held. Exits with 1 if an answer was missing or wrong, or a status above 499 was sent.
+status; and the memory that all its processes held, what they share counted once. Exits with 1 if an answer was missing or wrong, or a status above 499 was sent.
 """
 
 import argparse
@@ -28,9 +29,10 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="English sentences, one a line")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--workers", type=int, default=1, help="of the service")
     parser.add_argument("--locust", default=sys.executable, metavar="PYTHON", help="of an environment that has locust")
     options = parser.parse_args()
-    with running(["-m", "carousel", "serve"]) as server:
+    with running(["-m", "carousel", "serve", "--workers", str(options.workers)]) as server:
         watch = MemoryWatch(server.pid)
         try:
             found = locust(
@@ -62,11 +64,11 @@ def main() -> None:
 
 
 class MemoryWatch:
-    """Looks every few seconds how much memory a process holds."""
+    """Looks every few seconds how much memory a process and its children hold; what they share is counted once."""
 
     def __init__(self, pid: int) -> None:
         """Begins to look."""
-        self._status, self._samples = Path(f"/proc/{pid}/status"), list[int]()
+        self._pid, self._samples = pid, list[int]()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look)
         self._thread.start()
@@ -79,10 +81,19 @@ class MemoryWatch:
 
     def _look(self) -> None:
         while True:
-            found = re.search(r"VmRSS:\s+(\d+) kB", self._status.read_text(encoding="utf-8"))
-            self._samples.append(round(int(found[1]) / 1000) if found else 0)
+            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text(encoding="utf-8")
+            self._samples.append(round(sum(_held(int(pid)) for pid in (self._pid, *children.split())) / 1000))
             if self._ended.wait(SAMPLE_SECONDS):
                 return
+
+
+def _held(pid: int) -> int:
+    """Kilobytes of a process, of pages that several share its part."""
+    try:
+        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"), re.M)
+    except OSError:  # it has ended meanwhile
+        return 0
+    return int(found[1]) if found else 0
 
 
 def count_statuses(server: Server) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Every direction of the default model on its held-out everyday sentences, in one table: `make evaluate-default`.
 
     python benchmarks/evaluate_default.py [--data ../shared/data/everyday] [--model MODEL] [--compute-type TYPE]
+        [--workers N]
 
 The sets lie in a folder a pair, `en-de/dev.en` and `en-de/dev.de`, and serve both directions. The search is the one
 that the checkpoint recommends.
@@ -27,7 +28,7 @@ def main() -> None:
     print("| direction | sentences | BLEU | chrF | TER | sentences/s |\n|---|---|---|---|---|---|")
     found = []
     for source, target in translator.manifest.directions:
-        found.append(_measure(translator, options.data, source, target))
+        found.append(_measure(translator, options.data, source, target, options.workers))
         scores = " | ".join(f"{each.value:.2f}" for each in found[-1].scores)
         row = f"| {source} → {target} | {found[-1].sentences:,} | {scores} | {found[-1].sentences_per_second:.0f} |"
         print(row, flush=True)
@@ -36,9 +37,9 @@ def main() -> None:
         print(f"{each.metric}: {each.signature}")
 
 
-def _measure(translator: Translator, data: Path, source: str, target: str) -> Evaluation:
+def _measure(translator: Translator, data: Path, source: str, target: str, workers: int) -> Evaluation:
     text = read_held_out(data, source=source, target=target)
-    return evaluate(translator, text)
+    return evaluate(translator, text, workers=workers)
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/everyday", help="folder of the sets")
     parser.add_argument("--model", default=None, help="checkpoint folder or name (the default model)")
     parser.add_argument("--compute-type", default="auto", choices=get_args(WantedComputeType), help="arithmetic (auto)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the sentences (1)")
     return parser.parse_args()
 
 

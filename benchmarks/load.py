@@ -1,6 +1,7 @@
 """Many clients at once: the service beside a server that answers one request after the other, in one run.
 
-    python benchmarks/load.py --source SENTENCES [--clients 1 8 64 256] [--seconds 20] [--long 10] [--locust PYTHON]
+    python benchmarks/load.py --source SENTENCES [--clients 1 8 64 256] [--seconds 20] [--long 10] [--workers 1 2]
+        [--locust PYTHON]
 
 For each number of clients, with single sentences alone and with a long text (60 sentences) now and then: sentences a
 second, and the 50th, 95th and 99th percentile of the single sentences' time in milliseconds. locust makes the load; it
@@ -30,7 +31,9 @@ QUANTILES = (0.5, 0.95, 0.99)
 def main() -> None:
     """Runs every combination and shows a table."""
     options = read_options()
-    servers = {"Carousel": ["-m", "carousel", "serve"], "one by one": [str(HERE / "naive_server.py")]}
+    carousel = ["-m", "carousel", "serve", "--workers"]
+    servers = {f"Carousel, workers {count}": [*carousel, str(count)] for count in options.workers}
+    servers["one by one"] = [str(HERE / "naive_server.py")]
     print(
         "| clients | long texts in 1,000 | server | sentences/s | median, ms | p95 | p99 | long, median, s | failures |"
     )
@@ -51,6 +54,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64, 256])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--long", type=int, default=10, metavar="N", help="long texts in 1,000 requests")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="of the service, a server for each number")
     parser.add_argument("--locust", default=sys.executable, metavar="PYTHON", help="of an environment that has locust")
     return parser.parse_args()
 

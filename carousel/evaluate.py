@@ -20,6 +20,7 @@ from carousel.options import (
     NoRepeatNgramSizeOption,
     PruningThresholdOption,
     ThreadsOption,
+    WorkersOption,
     decoding_options,
 )
 from carousel.progress import LotProgress, progress_bar
@@ -72,6 +73,7 @@ def evaluate(
     no_repeat_ngram_size: NoRepeatNgramSizeOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
     compute_type: ComputeTypeOption = None,
 ) -> None:
     """Score a model on a test set.
@@ -104,6 +106,7 @@ def evaluate(
             text,
             options=options,
             batch_size=batch_size,
+            workers=workers,
             progress=LotProgress(bar, len(text.sources)),
         )
         if stream is not None:

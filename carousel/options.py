@@ -25,6 +25,16 @@ ThreadsOption = Annotated[
         "--threads", metavar="N", min=1, help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says."
     ),
 ]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Processes that share the lines, a thread each, which is quicker for many lines; 1 is all threads on one.",
+    ),
+]
 ComputeTypeOption = Annotated[
     Literal["auto", "int8", "bfloat16", "float32"] | None,
     typer.Option(

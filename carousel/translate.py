@@ -21,6 +21,7 @@ from carousel.options import (
     NoRepeatNgramSizeOption,
     PruningThresholdOption,
     ThreadsOption,
+    WorkersOption,
     decoding_options,
 )
 from carousel.progress import LotProgress, progress_bar
@@ -36,6 +37,7 @@ EXAMPLES = """\b
 Examples:
   carousel translate --from en --to de --text "How much does this cost?"
   carousel translate --from de --to en letter.txt --output letter.en.txt
+  carousel translate --from en --to de corpus.en --output corpus.de --workers 2
   echo "Guten Morgen!" | carousel translate --from de --to en --json
 """
 
@@ -70,6 +72,7 @@ def translate(
     no_repeat_ngram_size: NoRepeatNgramSizeOption = None,
     model: ModelOption = None,
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
     compute_type: ComputeTypeOption = None,
 ) -> None:
     """Translate texts, files or stdin, line by line.
@@ -77,7 +80,7 @@ def translate(
     Line n of the output is the translation of line n of the input; blank lines stay blank, and white space
     stays where it was. A file named with --output is replaced only when everything is translated.
     """
-    batches, total = _batches(text or [], files or [STDIN])
+    batches, total = _batches(text or [], files or [STDIN], workers * LINES_PER_CALL)
     from translator.inference import Translator
 
     translator = Translator.load(model, threads=threads, compute_type=compute_type or "auto")
@@ -97,7 +100,12 @@ def translate(
         number = 0
         for lines in batches:
             answers = translator.translate(
-                lines, source=source, target=target, options=options, progress=LotProgress(bar, len(lines))
+                lines,
+                source=source,
+                target=target,
+                options=options,
+                workers=workers,
+                progress=LotProgress(bar, len(lines)),
             )
             for answer in answers:
                 number += 1
@@ -107,7 +115,7 @@ def translate(
             stream.flush()
 
 
-def _batches(texts: Sequence[str], files: Sequence[Path]) -> tuple[Iterable[Sequence[str]], int | None]:
+def _batches(texts: Sequence[str], files: Sequence[Path], size: int) -> tuple[Iterable[Sequence[str]], int | None]:
     """Return the lines in the lots they are translated in, and how many they are if that is known."""
     if texts and files != [STDIN]:
         raise InputError("Both --text and files were given: give one or the other.")
@@ -120,12 +128,12 @@ def _batches(texts: Sequence[str], files: Sequence[Path]) -> tuple[Iterable[Sequ
         if not texts and " " in str(file) and not os.path.exists(file):
             raise InputError(f"There is no file {str(file)!r}: if that is the text, put --text before it.")
     lines = list(texts) or [line for file in files for line in read_lines(file)]
-    return _lots(lines), len(lines)
+    return _lots(lines, size), len(lines)
 
 
-def _lots(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(lines), LINES_PER_CALL):
-        yield lines[start : start + LINES_PER_CALL]
+def _lots(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]
 
 
 def _check_encoding(text: str) -> None:

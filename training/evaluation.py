@@ -173,6 +173,7 @@ def evaluate(
     *,
     options: DecodingOptions | None = None,
     batch_size: int = 64,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Translates a test set and scores it.
@@ -182,6 +183,7 @@ def evaluate(
         test_set: The text.
         options: How to search; None takes what the checkpoint recommends.
         batch_size: Most sentences decoded at once.
+        workers: Processes that share the text, as `Translator.translate` takes them.
         progress: Told (sentences done, sentences in all).
 
     Raises:
@@ -195,6 +197,7 @@ def evaluate(
         target=test_set.target,
         options=options,
         batch_size=batch_size,
+        workers=workers,
         progress=progress,
     )
     seconds = time.perf_counter() - started

@@ -18,9 +18,10 @@ from translator.errors import CancelledError, ConfigError, LanguageError
 from translator.heap import return_freed_memory
 from translator.judging import GivenPair, judge, read_pairs, shares_of
 from translator.model_session import ModelSession
-from translator.pivot import reachable
+from translator.pivot import check_direction, check_requests, reachable
+from translator.processes import share_out
 from translator.products import ComputeType, WantedComputeType, choose_compute_type
-from translator.session import Progress, TranslationSession, check_direction
+from translator.session import Progress, TranslationSession
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "TranslationSession", "Translator"]
@@ -120,6 +121,7 @@ class Translator:
         target: str,
         options: DecodingOptions | None = None,
         batch_size: int = 64,
+        workers: int = 1,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Translation]:
@@ -131,8 +133,10 @@ class Translator:
             target: Language code wanted.
             options: How to search; None takes what the checkpoint recommends.
             batch_size: Most sentences decoded at once.
+            workers: Processes that share the texts out among them, each in one thread, made by fork() for this call
+                alone; 1 is this process with all its threads. A text is one process's, however long.
             progress: Told (sentences done, sentences in all) as sentences end.
-            cancelled: Asked before every decoding step whether to stop.
+            cancelled: Asked before every decoding step whether to stop, of several workers ten times a second.
 
         Returns:
             One translation a text, in order. Empty and white-space texts come back as they came.
@@ -140,13 +144,19 @@ class Translator:
         Raises:
             LanguageError: It does not translate this direction.
             CancelledError: `cancelled` said yes.
+            ConfigError: There are to be no workers, or several on a system without fork(), or one of them died.
         """
         if isinstance(texts, str):
             raise TypeError("translate() takes a list of texts; put the one text into a list: [text].")
         requests = [TranslationRequest(text, source, target) for text in texts]
         self.check_direction(source, target)
         return self.translate_many(
-            requests, options=options, batch_size=batch_size, progress=progress, cancelled=cancelled
+            requests,
+            options=options,
+            batch_size=batch_size,
+            workers=workers,
+            progress=progress,
+            cancelled=cancelled,
         )
 
     def translate_many(
@@ -155,10 +165,25 @@ class Translator:
         *,
         options: DecodingOptions | None = None,
         batch_size: int = 64,
+        workers: int = 1,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Translation]:
         """Translates texts of several directions together; the rest as in `translate`."""
+        if workers < 1:
+            raise ConfigError(f"workers is {workers}, wanted at least 1.")
+        if workers > 1 and self._engine.device.type != "cpu":
+            raise ConfigError(f"workers is {workers}, and processes cannot share a {self._engine.device.type}; set 1.")
+        if workers > 1 and len(requests) > 1:
+            check_requests(requests, self.manifest.directions)
+            return share_out(
+                lambda part, tell: self.translate_many(part, options=options, batch_size=batch_size, progress=tell),
+                requests,
+                workers=workers,
+                size=lambda request: len(request.text),
+                progress=progress,
+                cancelled=cancelled,
+            )
         session = self.session(options=options, batch_size=batch_size)
         ticket = session.admit(requests, progress=progress)
         while session.busy:

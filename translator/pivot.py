@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import replace
 
 from translator.alignment import SECOND_LINK, AlignedWords
+from translator.errors import LanguageError
 from translator.translation import SentenceScore, Translation, TranslationRequest
 
 Direction = tuple[str, str]
@@ -123,3 +124,34 @@ def _followed(first: Iterable[AlignedWords], second: Iterable[AlignedWords]) -> 
         for source, weight in sorted(weights.items()):
             if weight == best or weight > SECOND_LINK:
                 yield AlignedWords(*source, *target, round(min(weight, 1.0), 4))
+
+
+def check_requests(requests: Sequence[TranslationRequest], taught: Collection[Direction]) -> None:
+    """Refuses what is no request, and directions that the `taught` ones lead to on no way.
+
+    Raises:
+        TypeError: One is no request, or its text no text.
+        LanguageError: With the languages or directions there are.
+    """
+    for number, request in enumerate(requests):
+        if not isinstance(request, TranslationRequest):
+            raise TypeError(f"Requests are TranslationRequest, and number {number} is {type(request).__name__}.")
+        if not isinstance(request.text, str):
+            raise TypeError(f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first.")
+    for source, target in {(request.source, request.target) for request in requests}:
+        check_direction(source, target, taught)
+
+
+def check_direction(source: str, target: str, taught: Collection[Direction]) -> None:
+    """Refuses a direction that the `taught` ones lead to on no way.
+
+    Raises:
+        LanguageError: With the languages or directions there are.
+    """
+    languages = sorted({language for direction in taught for language in direction})
+    for language in (source, target):
+        if language not in languages:
+            raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(languages)}.")
+    if source == target or not ((source, target) in taught or find_pivot(taught, source, target)):
+        known = ", ".join(f"{one} to {other}" for one, other in reachable(tuple(taught)))
+        raise LanguageError(f"{source!r} to {target!r} is not supported; choose from: {known}.")

@@ -9,9 +9,8 @@ leads every text through the models that were taught its direction: one model, o
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from translator.errors import LanguageError
 from translator.model_session import ModelSession
-from translator.pivot import Direction, find_pivot, legs, reachable
+from translator.pivot import Direction, check_requests, legs
 from translator.translation import Translation, TranslationRequest
 
 Progress = Callable[[int, int], None]
@@ -110,7 +109,7 @@ class TranslationSession:
             LanguageError: A direction is not translated.
             CheckpointError: A model that is needed cannot be loaded.
         """
-        self._check(requests)
+        check_requests(requests, self._taught)
         through = [(source, target) not in self._taught for _, source, target in requests]
         caller = _Caller(legs(requests, self._taught), through, n_best, in_order, progress)
         caller.onwards, caller.direct = any(through), ["" for _ in requests]
@@ -266,29 +265,3 @@ class TranslationSession:
 
     def _drop_idle(self) -> None:
         self._sessions = {name: session for name, session in self._sessions.items() if session.busy}
-
-    def _check(self, requests: Sequence[TranslationRequest]) -> None:
-        for number, request in enumerate(requests):
-            if not isinstance(request, TranslationRequest):
-                raise TypeError(f"Requests are TranslationRequest, and number {number} is {type(request).__name__}.")
-            if not isinstance(request.text, str):
-                raise TypeError(
-                    f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first."
-                )
-        for source, target in {(request.source, request.target) for request in requests}:
-            check_direction(source, target, self._taught)
-
-
-def check_direction(source: str, target: str, taught: Collection[Direction]) -> None:
-    """Refuses a direction that the `taught` ones lead to on no way.
-
-    Raises:
-        LanguageError: With the languages or directions there are.
-    """
-    languages = sorted({language for direction in taught for language in direction})
-    for language in (source, target):
-        if language not in languages:
-            raise LanguageError(f"{language!r} is not supported; choose from: {', '.join(languages)}.")
-    if source == target or not ((source, target) in taught or find_pivot(taught, source, target)):
-        known = ", ".join(f"{one} to {other}" for one, other in reachable(tuple(taught)))
-        raise LanguageError(f"{source!r} to {target!r} is not supported; choose from: {known}.")

@@ -52,6 +52,7 @@ class MirrorTranslation:
 class MirrorTranslator:
     loaded: tuple[str | None, int | None, str] | None = None
     options = DecodingOptions()
+    workers = 0
 
     @classmethod
     def load(
@@ -77,10 +78,11 @@ class MirrorTranslator:
         source: str,
         target: str,
         options: DecodingOptions,
+        workers: int,
         progress: Callable[[int, int], None],
     ) -> list[MirrorTranslation]:
         progress(1, 2)
-        type(self).options = options
+        type(self).options, type(self).workers = options, workers
         if "full disk" in texts:
             raise OSError(errno.ENOSPC, "No space left on device")
         if "stop" in texts:
@@ -177,6 +179,13 @@ class TestTranslate:
     ) -> None:
         translate(*options, stdin="ab")
         assert mirror.loaded == loaded
+
+    @pytest.mark.parametrize(("options", "workers"), [((), 1), (("--workers", "3"), 3)])
+    def test_workers_reach_the_translator(
+        self, mirror: type[MirrorTranslator], options: tuple[str, ...], workers: int
+    ) -> None:
+        translate(*options, stdin="ab")
+        assert mirror.workers == workers
 
     def test_warnings_go_to_stderr_with_the_line(self) -> None:
         assert translate(stdin="ab\n?\n") == (0, "ba\n?\n", "line 2: '?' was copied.\n")

@@ -271,6 +271,30 @@ def test_cancelling_stops(translator: Translator) -> None:
     assert next(asked) == 3
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_several_processes_give_what_one_does(translator: Translator) -> None:
+    texts, before = [*TEXTS, ""] * 3, torch.get_num_threads()
+    told: list[tuple[int, int]] = []
+    try:
+        torch.set_num_threads(2)  # a pool of threads that the processes will not have
+        wanted = translator.translate(texts, source="en", target="de", options=QUICK)
+        found = translator.translate(
+            texts, source="en", target="de", options=QUICK, workers=2, progress=lambda *each: told.append(each)
+        )
+    finally:
+        torch.set_num_threads(before)
+    assert [each.text for each in found] == [each.text for each in wanted]
+    assert [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=1e-5)
+    assert len({total for _, total in told[-1:]} | {done for done, _ in told[-1:]}) == 1
+
+
+def test_of_several_processes_bad_requests_are_refused_before_there_are_any(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="number 1 is int"):
+        translator.translate(["a", 1], source="en", target="de", workers=2)  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="workers is 0, wanted at least 1"):
+        translator.translate(["a"], source="en", target="de", workers=0)
+
+
 def test_threads_at_once_get_what_one_gets(translator: Translator) -> None:
     texts = [f"{text} {number}" for number, text in enumerate(TEXTS * 3)]
     alone = [one(translator, text, None) for text in texts]
