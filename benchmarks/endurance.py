@@ -6,7 +6,8 @@
 Sentences, arrays, pages, markup, streams and DeepL's requests, and among them clients that leave, that send half a
 request, that read slowly, that send too much or nonsense (`endurance_users.py`). Every answer is looked at. Says for
 each kind the 50th, 95th and 99th percentile of its time in milliseconds; how often the service answered with which
-status; and the memory that all its processes held, what they share counted once. Exits with 1 if an answer was missing or wrong, or a status above 499 was sent.
+status; and the memory that all its processes held, what they share counted once. Exits with 1 if an answer was missing
+or wrong, or a status above 499 was sent.
 """
 
 import argparse
