@@ -41,7 +41,8 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
 
     Args:
         settings: Where and how it runs; None reads the environment.
-        translator: What translates; None opens `settings.model` when the application starts.
+        translator: What translates; None opens `settings.model` when the application starts. With several workers it
+            must have been opened as `open_models` does.
 
     Returns:
         An ASGI application; requests are answered once its lifespan has begun, when the model is loaded.
@@ -98,6 +99,7 @@ def open_models(settings: Settings) -> "ModelPool":
 
     Raises:
         CheckpointError: There is none, or one cannot be used.
+        ConfigError: Several workers are wanted, and there can be no processes here.
     """
     # oneDNN keeps the kernels of so many shapes, about half a megabyte each; requests that come and go make thousands.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
@@ -106,6 +108,9 @@ def open_models(settings: Settings) -> "ModelPool":
     if settings.workers > 1:
         import torch
 
+        from translator.processes import check_fork
+
+        check_fork()
         torch.set_num_threads(1)
     return ModelPool.find(
         settings.model,
@@ -115,8 +120,11 @@ def open_models(settings: Settings) -> "ModelPool":
     )
 
 
-def cores() -> int:
-    """How many processors this process may use."""
+def threads_to_share() -> int:
+    """How many threads this process may use: what OMP_NUM_THREADS says, else a thread a core."""
+    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if told.isdigit() and int(told):
+        return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -131,7 +139,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CheckpointError: The model cannot be loaded.
-        ConfigError: The address cannot be listened on.
+        ConfigError: The address cannot be listened on, or several workers are wanted where there can be none.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _exit)
@@ -158,7 +166,7 @@ def _lifespan(settings: Settings, translator: TextTranslator | None) -> Lifespan
             deadline_seconds=settings.deadline_seconds,
             batch_size=settings.batch_size,
             workers=settings.workers,
-            threads=settings.threads or max(1, cores() // settings.workers),
+            threads=settings.threads or max(1, threads_to_share() // settings.workers),
             metrics=app.state.metrics,
         ) as app.state.batcher:
             yield

@@ -47,11 +47,12 @@ class Batcher:
         batch_size: Most sentences that a worker searches at once.
         workers: One works in a thread of this process; more do each in a process of its own, made by fork() when this
             is entered.
-        threads: Of the processor, for each of several workers.
+        threads: Of the processor, for each of several workers; more than one only if nothing has computed in several
+            threads in this process before it is entered, whose pool would not be there after a fork().
         metrics: Where it is counted what was done; None counts for nobody.
 
     Raises:
-        ConfigError: Several workers are wanted, and this system has no fork().
+        ConfigError: Several workers are wanted, and there can be no processes here.
     """
 
     def __init__(
@@ -79,8 +80,14 @@ class Batcher:
 
     async def __aenter__(self) -> Self:
         """Starts the workers."""
-        for runner in self._runners:
-            await runner.start()
+        started: list[Runner] = []
+        try:
+            for runner in self._runners:
+                await runner.start()
+                started.append(runner)
+        except BaseException:
+            await asyncio.gather(*(runner.close() for runner in started))
+            raise
         return self
 
     async def __aexit__(

@@ -34,8 +34,8 @@ class Job:
         target: Language code of the answers.
         answer: Resolves to one translation a text; done (or cancelled) means that nobody waits any more.
         alternatives: Further translations wanted of each text.
-        listener: Told, in the worker's thread, what is certain of the first text whenever that is more; None if nobody
-            reads along.
+        listener: Told, perhaps in a worker's thread, what is certain of the first text whenever that is more; None if
+            nobody reads along.
         waiting: Callers that await the answer.
     """
 

@@ -20,14 +20,16 @@ from api import worker_process
 from api.jobs import Job
 from api.runner import Ended, report_failure
 from api.worker_process import LENGTH, Order, Told, Withdrawal, packed
-from translator.errors import ConfigError
+from translator.processes import check_fork
 
 logger = logging.getLogger(__name__)
 
 DEATHS_IN_VAIN = 3
 """A process that dies so many times in a row without any job is not replaced."""
-LAST_STEP_SECONDS = 5
+LAST_STEP_SECONDS = 1
 """For a process to end when its channel was closed."""
+PAUSE_SECONDS = 1
+"""Between two times that a process is tried to be made."""
 
 
 class ProcessRunner:
@@ -40,7 +42,7 @@ class ProcessRunner:
         lost: Told that a process has died.
 
     Raises:
-        ConfigError: This system has no fork().
+        ConfigError: There can be no such process here.
     """
 
     def __init__(
@@ -52,14 +54,14 @@ class ProcessRunner:
         lost: Callable[[], object],
     ) -> None:
         """Runs nothing before it is started."""
-        if "fork" not in multiprocessing.get_all_start_methods():
-            raise ConfigError("More than one worker needs fork(), which this system lacks; set workers to 1.")
+        check_fork()
         self._work, self._ended, self._step, self._lost = work, ended, step, lost
         self._numbers = itertools.count()
         self._jobs: dict[int, Job] = {}  # in the process
         self._suspects: deque[Job] = deque()  # one of them the process before may have died of
         self._waiting: list[Job] = []  # until there are no suspects any more
         self._alive = self._on_trial = self._closing = False
+        self._unused = True  # whether this process was never given a job
         self._deaths_in_vain = 0
 
     @property
@@ -81,9 +83,7 @@ class ProcessRunner:
     def withdraw(self, job: Job) -> None:
         """Hears that nobody waits for a job any more."""
         for number in [number for number, each in self._jobs.items() if each is job]:
-            del self._jobs[number]
-            self._tell(Withdrawal(number))
-        self._go_on()
+            self._tell(Withdrawal(number))  # it counts as there until the process says that it has left
 
     async def close(self) -> None:
         """Finishes what it has, then ends the process."""
@@ -91,7 +91,7 @@ class ProcessRunner:
         while (left := self._left()) and self.running:
             ends: list[asyncio.Future[Any]] = [self._attendant, *(job.answer for job in left)]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        self._writer.close()
+        self._writer.transport.abort()  # what was not sent is not wanted any more
         await asyncio.wait([self._attendant])  # which raises nothing, however it ended
 
     def _left(self) -> list[Job]:
@@ -101,27 +101,49 @@ class ProcessRunner:
         ours, theirs = socket.socketpair()
         fork = multiprocessing.get_context("fork")
         self._process = fork.Process(target=self._work, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
+        try:
+            self._process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         atexit.register(self._process.kill)  # where nobody closes the channel, it must not outlive this one
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        self._alive = True
+        self._alive, self._unused = True, True
 
     async def _attend(self) -> None:
         """Reads what the process says, and replaces it when it dies."""
-        while True:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    [length] = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
-                    self._hear(pickle.loads(await self._reader.readexactly(length)))
+        try:
+            while True:
+                with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                    while True:
+                        [length] = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+                        self._hear(pickle.loads(await self._reader.readexactly(length)))
+                self._alive = False
+                self._writer.transport.abort()
+                await asyncio.get_running_loop().run_in_executor(None, self._bury)
+                if self._closing and not self._left():
+                    return
+                self._mourn()
+                await self._replace()
+                self._go_on()
+        finally:
             self._alive = False
-            self._writer.close()
-            await asyncio.get_running_loop().run_in_executor(None, self._bury)
-            if self._closing and not self._left():
-                return
-            self._mourn()
-            await self._launch()
-            self._go_on()
+            failure = RuntimeError("The worker process that should have translated this is no more.")
+            self._ended([(job, failure) for job in self._left()])
+
+    async def _replace(self) -> None:
+        while True:
+            try:
+                await self._launch()
+            except OSError as error:  # so little memory, or so many files, that there may be more in a moment
+                logger.error("No worker process can be made (%s); trying again.", error)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                break
+        if self._closing and not self._left():  # meanwhile the last one has stopped waiting
+            self._writer.transport.abort()
 
     def _bury(self) -> None:
         self._process.join(LAST_STEP_SECONDS)
@@ -147,7 +169,7 @@ class ProcessRunner:
         how = f"exit code {self._process.exitcode}"
         jobs = [job for job in self._jobs.values() if not job.abandoned]
         self._jobs.clear()
-        self._deaths_in_vain = 0 if jobs else self._deaths_in_vain + 1
+        self._deaths_in_vain = self._deaths_in_vain + 1 if self._unused else 0
         if self._deaths_in_vain >= DEATHS_IN_VAIN:
             raise RuntimeError(f"Worker processes die again and again with nothing to do, the last with {how}.")
         logger.error("A worker process died with %s and %d requests; another takes its place.", how, len(jobs))
@@ -175,7 +197,7 @@ class ProcessRunner:
     def _send(self, job: Job) -> None:
         if not job.abandoned:
             number = next(self._numbers)
-            self._jobs[number] = job
+            self._jobs[number], self._unused = job, False
             along = job.listener is not None
             self._tell(Order(number, job.texts, job.sources, job.target, job.alternatives, along))
 

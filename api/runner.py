@@ -109,4 +109,4 @@ class ThreadRunner:
 def report_failure(task: asyncio.Task[None]) -> None:
     """Says of a task that should never fail that it did."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.critical("Nothing is translated any more; restart the service", exc_info=error)
+        logger.critical("A worker translates nothing any more; restart the service", exc_info=error)

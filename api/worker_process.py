@@ -17,9 +17,9 @@ import signal
 import socket
 import stat
 import struct
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,7 @@ from api.jobs import Partial
 from api.runner import REST_SECONDS
 from api.text_translator import TextTranslator
 from api.worker import Worker
+from translator.processes import portable
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.inference import Translation
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 LENGTH = struct.Struct("!Q")
 """What stands before a message: how many bytes it has."""
 ENOUGH = 1 << 16
+LAST_STANDARD = 2
+"""stdin, stdout and stderr stay what they are: under systemd the last two are sockets."""
 
 
 class Order(NamedTuple):
@@ -69,17 +72,8 @@ class Ended(NamedTuple):
     steps: Sequence[int]
 
 
-@dataclass(eq=False)
-class _Task:
-    """A job as its process knows it; see `api.worker.Work`."""
-
-    number: int
-    texts: Sequence[str]
-    sources: Sequence[str]
-    target: str
-    alternatives: int
-    listener: Any
-    abandoned: bool = False
+class WithdrawnError(Exception):
+    """What came of a job that nobody waited for any more: it has left the search."""
 
 
 def packed(message: object) -> bytes:
@@ -106,35 +100,84 @@ def run_worker(
         threads: Of the processor.
     """
     _settle_in(end, threads)
-    channel = _Channel(end)
-    steps: list[int] = []
+    channel, steps = _Channel(end), list[int]()
     worker = Worker[_Task](translator, beam_size=beam_size, batch_size=batch_size, step=steps.append)
-    tasks: dict[int, _Task] = {}
+    inbox = _Inbox(channel)
     while True:
-        fresh: list[_Task] = []
-        while channel.has_news(seconds=0 if worker.busy or fresh else REST_SECONDS):
-            match channel.receive():
-                case None:
-                    return
-                case Order(number, texts, sources, target, alternatives, read_along):
-                    task = _Task(number, texts, sources, target, alternatives, None)
-                    if read_along:
-                        task.listener = lambda partial, number=number: channel.send(Told(number, partial))
-                    tasks[number] = task
-                    fresh.append(task)
-                case Withdrawal(number):
-                    if number in tasks:
-                        tasks.pop(number).abandoned = True
-        if not fresh and not worker.busy:
+        if not inbox.look(seconds=0 if worker.busy else REST_SECONDS) and not worker.busy:
             worker.rest()
-            continue
-        wanted = [task for task in fresh if not task.abandoned]
-        found = [(task.number, outcome) for task, outcome in worker.turn(wanted, channel.has_news)]
-        for number, _ in found:
-            tasks.pop(number, None)
+        if inbox.closed:
+            return
+        fresh, withdrawn = inbox.take()
+        found = [(task.number, outcome) for task, outcome in worker.turn(fresh, inbox.look)]
+        found += [(number, WithdrawnError()) for number in withdrawn]  # the turn began with letting them go
         if found:
-            channel.send(Ended([(number, _portable(outcome)) for number, outcome in found], tuple(steps)))
+            inbox.forget(number for number, _ in found)
+            outcomes = [(number, portable(each) if isinstance(each, Exception) else each) for number, each in found]
+            channel.send(Ended(outcomes, tuple(steps)))
             steps.clear()
+
+
+@dataclass(eq=False)
+class _Task:
+    """A job as its process knows it; see `api.worker.Work`."""
+
+    number: int
+    texts: Sequence[str]
+    sources: Sequence[str]
+    target: str
+    alternatives: int
+    listener: Callable[[Partial], object] | None
+    inbox: "_Inbox"
+    withdrawn: bool = False
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for it any more, by the latest news."""
+        self.inbox.look()
+        return self.withdrawn or self.inbox.closed
+
+
+class _Inbox:
+    """What has come through the channel and was not yet attended to."""
+
+    def __init__(self, channel: "_Channel") -> None:
+        """Nothing has."""
+        self.closed = False
+        self._channel = channel
+        self._tasks: dict[int, _Task] = {}
+        self._fresh: list[_Task] = []
+        self._withdrawn: list[int] = []
+
+    def look(self, *, seconds: float = 0) -> bool:
+        """Reads what has come, after so long a wait if that is nothing; returns whether anything is to be done."""
+        while not self.closed and self._channel.has_news(seconds=0 if self._fresh or self._withdrawn else seconds):
+            match self._channel.receive():
+                case None:
+                    self.closed = True
+                case Order(number, texts, sources, target, alternatives, read_along):
+                    listener = partial(self._tell, number) if read_along else None
+                    task = _Task(number, texts, sources, target, alternatives, listener, self)
+                    self._tasks[number] = task
+                    self._fresh.append(task)
+                case Withdrawal(number) if number in self._tasks:
+                    self._tasks[number].withdrawn = True
+                    self._withdrawn.append(number)
+        return bool(self._fresh or self._withdrawn or self.closed)
+
+    def take(self) -> tuple[list[_Task], list[int]]:
+        """Returns the jobs that have come, and the numbers of those that are not wanted any more."""
+        fresh, withdrawn = [task for task in self._fresh if not task.withdrawn], self._withdrawn
+        self._fresh, self._withdrawn = [], []
+        return fresh, withdrawn
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Forgets jobs that have ended."""
+        for number in numbers:
+            self._tasks.pop(number, None)
+
+    def _tell(self, number: int, told: Partial) -> None:
+        self._channel.send(Told(number, told))
 
 
 class _Channel:
@@ -192,21 +235,8 @@ def _let_go_of_sockets(kept: socket.socket) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
         try:
-            if number != kept.fileno() and stat.S_ISSOCK(os.fstat(number).st_mode):
+            if number > LAST_STANDARD and number != kept.fileno() and stat.S_ISSOCK(os.fstat(number).st_mode):
                 os.dup2(nothing, number, inheritable=False)
         except OSError:  # that of the listing, which is closed again
             continue
     os.close(nothing)
-
-
-def _portable(outcome: "Sequence[Translation] | Exception") -> "Sequence[Translation] | Exception":
-    """Returns an outcome that can be sent: an error that cannot be read at the other end is told of by another."""
-    if not isinstance(outcome, Exception):
-        return outcome
-    where = "".join(traceback.format_exception(outcome))
-    try:
-        told: Exception = pickle.loads(pickle.dumps(outcome))
-    except Exception:
-        told = RuntimeError(f"The translator ended with {type(outcome).__name__}: {outcome}")
-    told.add_note(f"In a worker process:\n{where}")
-    return told

@@ -82,8 +82,8 @@ class MemoryWatch:
 
     def _look(self) -> None:
         while True:
-            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text(encoding="utf-8")
-            self._samples.append(round(sum(_held(int(pid)) for pid in (self._pid, *children.split())) / 1000))
+            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text(encoding="utf-8").split()
+            self._samples.append(round(sum(map(_held, (self._pid, *map(int, children)))) / 1000))
             if self._ended.wait(SAMPLE_SECONDS):
                 return
 

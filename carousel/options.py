@@ -22,7 +22,11 @@ ModelOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says."
+        "--threads",
+        metavar="N",
+        min=1,
+        help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says. "
+        "Several workers of a service have so many each, or share them.",
     ),
 ]
 WorkersOption = Annotated[

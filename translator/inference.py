@@ -134,9 +134,10 @@ class Translator:
             options: How to search; None takes what the checkpoint recommends.
             batch_size: Most sentences decoded at once.
             workers: Processes that share the texts out among them, each in one thread, made by fork() for this call
-                alone; 1 is this process with all its threads. A text is one process's, however long.
+                alone; 1 is this process with all its threads. A text is one process's, however long. Not beside other
+                threads that translate: what these hold locked would stay so in the processes.
             progress: Told (sentences done, sentences in all) as sentences end.
-            cancelled: Asked before every decoding step whether to stop, of several workers ten times a second.
+            cancelled: Asked before every decoding step whether to stop, of several workers at least ten times a second.
 
         Returns:
             One translation a text, in order. Empty and white-space texts come back as they came.
@@ -144,7 +145,7 @@ class Translator:
         Raises:
             LanguageError: It does not translate this direction.
             CancelledError: `cancelled` said yes.
-            ConfigError: There are to be no workers, or several on a system without fork(), or one of them died.
+            ConfigError: There are to be no workers, or several where there can be none, or one of them died.
         """
         if isinstance(texts, str):
             raise TypeError("translate() takes a list of texts; put the one text into a list: [text].")

@@ -6,15 +6,15 @@ one search gain little from a second thread, and another search gains a whole co
 
 import gc
 import multiprocessing
+import pickle
 import signal
+import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, NamedTuple, TypeVar
-
-import torch
 
 from translator.errors import CancelledError, ConfigError
 
@@ -44,6 +44,18 @@ class _Part(Generic[Result]):
     results: list[Result] | None = None
 
 
+def check_fork() -> None:
+    """Refuses where no process can be made by fork().
+
+    Raises:
+        ConfigError: This system has none, or this process may have no children.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise ConfigError("More than one worker needs fork(), which this system lacks; set workers to 1.")
+    if multiprocessing.current_process().daemon:
+        raise ConfigError("More than one worker is wanted in a process that may have no children; set workers to 1.")
+
+
 def share_out(
     work: Work[Item, Result],
     items: Sequence[Item],
@@ -62,25 +74,24 @@ def share_out(
         workers: Processes at once.
         size: About how much work an item is.
         progress: Told (done, in all); how many there are in all is a guess until the last part has begun.
-        cancelled: Asked ten times a second.
+        cancelled: Asked at least ten times a second.
 
     Returns:
         One result an item, in order.
 
     Raises:
         CancelledError: `cancelled` said yes.
-        ConfigError: This system has no fork(), or a process died.
-        Exception: What `work` raised.
+        ConfigError: There can be no such processes, or one died.
+        Exception: What `work` raised, with the trace of its process as a note.
     """
-    if "fork" not in multiprocessing.get_all_start_methods():
-        raise ConfigError("More than one worker needs fork(), which this system lacks; set workers to 1.")
+    check_fork()
     parts = [_Part[Result](places, total=len(places)) for places in _dealt([size(item) for item in items], workers)]
     waiting, live = deque(parts), dict[Connection, tuple[BaseProcess, _Part[Result]]]()
     try:
         while waiting or live:
             while waiting and len(live) < workers:
                 part = waiting.popleft()
-                connection, process = _start(work, [items[place] for place in part.places])
+                connection, process = _start(work, [items[place] for place in part.places], live)
                 live[connection] = process, part
             ready = wait(list(live), LISTENING_SECONDS)
             for connection, (process, part) in list(live.items()):
@@ -99,6 +110,17 @@ def share_out(
     return [results[place] for place in range(len(items))]
 
 
+def portable(error: Exception) -> Exception:
+    """Returns an error that another process can read, its trace as a note; one that it could not is told of."""
+    where = "".join(traceback.format_exception(error))
+    try:
+        told: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:
+        told = RuntimeError(f"The translator ended with {type(error).__name__}: {error}")
+    told.add_note(f"In a worker process:\n{where}")
+    return told
+
+
 def _dealt(sizes: Sequence[int], workers: int) -> list[list[int]]:
     """Deals places out, the largest first, so that all parts are about as much work."""
     count = min(len(sizes), max(workers, min(PARTS_EACH * workers, len(sizes) // LEAST_PART)))
@@ -106,30 +128,46 @@ def _dealt(sizes: Sequence[int], workers: int) -> list[list[int]]:
     return [order[start::count] for start in range(count)]
 
 
-def _start(work: Work[Item, Result], items: Sequence[Item]) -> tuple[Connection, BaseProcess]:
+def _start(
+    work: Work[Item, Result], items: Sequence[Item], others: Iterable[Connection]
+) -> tuple[Connection, BaseProcess]:
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(work, items, theirs), daemon=True)
-    process.start()
-    theirs.close()
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=_run, args=(work, items, theirs, [ours, *others]), daemon=True)
+    try:
+        process.start()
+    except OSError as error:
+        raise ConfigError(f"No worker process can be made ({error.strerror}); ask for fewer workers.") from None
+    finally:
+        theirs.close()
     return ours, process
 
 
-def _run(work: Work[Item, Result], items: Sequence[Item], connection: Connection) -> None:
-    """What the process does."""
+def _run(work: Work[Item, Result], items: Sequence[Item], end: Connection, foreign: Iterable[Connection]) -> None:
+    """What the process does. It holds no end of its parent's, or it would write to itself when that is gone."""
+    import torch
+
+    for connection in foreign:
+        connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this one
     gc.freeze()  # a collection would write to every object, and memory that is written to is not shared any more
     torch.set_num_threads(1)
     try:
-        connection.send(work(items, lambda done, total: connection.send(_Told(done, total))))
-    except Exception as error:
-        connection.send(error)
+        try:
+            end.send(work(items, lambda done, total: end.send(_Told(done, total))))
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            end.send(portable(error))
+    except BrokenPipeError:  # nobody is there to read it any more
+        return
 
 
 def _hear(connection: Connection, process: BaseProcess, part: _Part[Result]) -> bool:
     """Takes a message of a part; returns whether it was the last."""
     try:
         message = connection.recv()
-    except EOFError:
+    except (EOFError, OSError):  # the second one in the middle of a message
         process.join()
         raise ConfigError(
             f"A worker process died with exit code {process.exitcode}; was there memory enough? Ask for fewer workers."

@@ -95,8 +95,10 @@ async def batcher(
 ) -> AsyncIterator[Batcher]:
     translator = MortalTranslator(marks, failures)
     async with Batcher(translator, workers=2, deadline_seconds=deadline_seconds, metrics=metrics) as made:
-        yield made
-        marks.make("go")  # a failed test must not keep the workers waiting
+        try:
+            yield made
+        finally:
+            marks.make("go")  # a failed test must not keep the workers waiting
 
 
 def ask(made: Batcher, *texts: str) -> asyncio.Task[list[str]]:
@@ -228,7 +230,7 @@ async def test_processes_that_die_again_and_again_are_not_replaced_for_ever(capl
     await until(lambda: not runner.running)
     await runner.close()
     assert len(lost) == DEATHS_IN_VAIN
-    assert "Nothing is translated any more; restart the service" in caplog.text
+    assert "A worker translates nothing any more; restart the service" in caplog.text
     assert "the last with exit code 7" in caplog.text
 
 

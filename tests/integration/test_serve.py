@@ -273,7 +273,7 @@ class TestWorkerProcesses:
         texts = (LONG, "Good morning!", "<b>Two</b> words", LONG + " " + LONG)
         bodies = [{**STATION, "q": text, "format": "html", "alternatives": 1} for text in texts]
         wanted = [server.client.post("/translate", json=body).json() for body in bodies]
-        with running("-m", "carousel", "serve", "--workers", "2") as several:
+        with running("-m", "carousel", "serve", "--workers", "2", "--threads", "2") as several:
             with ThreadPoolExecutor(len(bodies) * 3) as clients:
                 found = clients.map(lambda body: several.client.post("/translate", json=body).json(), bodies * 3)
                 assert list(found) == wanted * 3

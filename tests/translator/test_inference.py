@@ -276,7 +276,8 @@ def test_several_processes_give_what_one_does(translator: Translator) -> None:
     texts, before = [*TEXTS, ""] * 3, torch.get_num_threads()
     told: list[tuple[int, int]] = []
     try:
-        torch.set_num_threads(2)  # a pool of threads that the processes will not have
+        torch.set_num_threads(2)
+        torch.ones(500, 500) @ torch.ones(500, 500)  # in a pool of threads that the processes will not have
         wanted = translator.translate(texts, source="en", target="de", options=QUICK)
         found = translator.translate(
             texts, source="en", target="de", options=QUICK, workers=2, progress=lambda *each: told.append(each)

@@ -1,5 +1,7 @@
 """Work shared out among processes, by functions that need no model."""
 
+import errno
+import multiprocessing
 import os
 import signal
 import time
@@ -12,6 +14,9 @@ from translator.errors import CancelledError, ConfigError
 from translator.processes import Tell, share_out
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12, of a process with threads
+
+
+PATIENCE_SECONDS = 60
 
 
 def lengths(texts: Sequence[str], tell: Tell) -> list[tuple[int, int]]:
@@ -39,7 +44,7 @@ def test_parts_are_about_as_much_work() -> None:
     assert abs(one - other) <= 100, "dealt in turn from the largest down they differ by no more than that"
 
 
-def test_progress_ends_at_all(tmp_path: Path) -> None:
+def test_progress_ends_at_all() -> None:
     told: list[tuple[int, int]] = []
 
     def halves(items: Sequence[int], tell: Tell) -> list[int]:
@@ -57,7 +62,8 @@ def test_what_work_raises_comes_back_and_ends_the_others(tmp_path: Path) -> None
     def fail(items: Sequence[int], tell: Tell) -> list[int]:
         if 3 in items:
             raise KeyError("three")
-        (tmp_path / "other").write_text(str(os.getpid()))
+        (tmp_path / "written").write_text(str(os.getpid()))
+        (tmp_path / "written").rename(tmp_path / "other")
         time.sleep(600)
         return list(items)
 
@@ -81,14 +87,69 @@ def test_a_process_that_dies_is_told_of() -> None:
         share_out(die, [1, 2], workers=2, size=int)
 
 
-def test_cancelling_ends_the_processes() -> None:
+def test_cancelling_ends_the_processes(tmp_path: Path) -> None:
     def sleep(items: Sequence[int], tell: Tell) -> list[int]:
+        (tmp_path / str(os.getpid())).touch()
         time.sleep(600)
         return list(items)
 
-    asked = iter(range(10))
     with pytest.raises(CancelledError):
-        share_out(sleep, [1, 2], workers=2, size=int, cancelled=lambda: next(asked) == 2)
+        share_out(sleep, [1, 2], workers=2, size=int, cancelled=lambda: len(list(tmp_path.iterdir())) == 2)
+    for file in tmp_path.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(file.name), 0)
+
+
+def test_processes_end_when_who_made_them_is_killed(tmp_path: Path) -> None:
+    def tell_for_ever(items: Sequence[int], tell: Tell) -> list[int]:
+        (tmp_path / str(os.getpid())).touch()
+        while True:
+            tell(0, 1)
+
+    maker = multiprocessing.get_context("fork").Process(
+        target=share_out, args=(tell_for_ever, [1, 2, 3]), kwargs={"workers": 2, "size": int}
+    )
+    maker.start()
+    end = time.monotonic() + PATIENCE_SECONDS
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    maker.kill()
+    maker.join()
+    makers = [int(file.name) for file in tmp_path.iterdir()]
+    assert len(makers) == 2
+    while any(map(runs, makers)) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(map(runs, makers))
+
+
+def runs(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+class Unreadable(Exception):
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")  # so that it cannot be made again from what it holds
+
+
+def test_an_error_that_cannot_be_sent_is_told_of_by_another() -> None:
+    def fail(items: Sequence[int], tell: Tell) -> list[int]:
+        raise Unreadable("no", "way")
+
+    with pytest.raises(RuntimeError, match="ended with Unreadable: no way") as failure:
+        share_out(fail, [1, 2], workers=2, size=int)
+    assert "in fail" in "".join(failure.value.__notes__), "the trace of the other process"
+
+
+def test_a_system_that_has_no_room_for_a_process_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room() -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(os, "fork", no_room)
+    with pytest.raises(ConfigError, match=r"No worker process can be made \(Cannot allocate memory\); ask for fewer"):
+        share_out(lengths, ["a", "b"], workers=2, size=len)
 
 
 def test_a_system_without_fork_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
