@@ -25,7 +25,7 @@ Tell = Callable[[int, int], None]
 Work = Callable[[Sequence[Item], Tell], list[Result]]
 
 LEAST_PART, PARTS_EACH = 256, 4
-"""Items of a part where there are many, and parts for each process: whoever is quicker takes one more."""
+"""Items of a part where there are many, and parts for each worker then: whoever is quicker takes one more."""
 LISTENING_SECONDS = 0.1
 
 
@@ -122,8 +122,9 @@ def portable(error: Exception) -> Exception:
 
 
 def _dealt(sizes: Sequence[int], workers: int) -> list[list[int]]:
-    """Deals places out, the largest first, so that all parts are about as much work."""
-    count = min(len(sizes), max(workers, min(PARTS_EACH * workers, len(sizes) // LEAST_PART)))
+    """Deals places out, the largest first, so that all parts are about as much work, and all workers have as many."""
+    each = max(1, min(PARTS_EACH, len(sizes) // (LEAST_PART * workers)))
+    count = min(len(sizes), workers * each)
     order = sorted(range(len(sizes)), key=lambda place: -sizes[place])
     return [order[start::count] for start in range(count)]
 
