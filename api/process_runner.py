@@ -28,8 +28,8 @@ DEATHS_IN_VAIN = 3
 """A process that dies so many times in a row without any job is not replaced."""
 LAST_STEP_SECONDS = 1
 """For a process to end when its channel was closed."""
-PAUSE_SECONDS = 1
-"""Between two times that a process is tried to be made."""
+PAUSES_SECONDS = (1, 2, 4, 8, 16, 32, 64, 64, 64)
+"""Between the times that a process is tried to be made; each that fails costs multiprocessing four file descriptors."""
 
 
 class ProcessRunner:
@@ -61,13 +61,14 @@ class ProcessRunner:
         self._suspects: deque[Job] = deque()  # one of them the process before may have died of
         self._waiting: list[Job] = []  # until there are no suspects any more
         self._alive = self._on_trial = self._closing = False
+        self._missing = False  # whether there should be a process and none can be made
         self._unused = True  # whether this process was never given a job
         self._deaths_in_vain = 0
 
     @property
     def running(self) -> bool:
         """Whether a job that comes now would be worked on."""
-        return not self._attendant.done()
+        return not self._attendant.done() and not self._missing
 
     async def start(self) -> None:
         """Starts the process, and the task that attends to it."""
@@ -88,7 +89,7 @@ class ProcessRunner:
     async def close(self) -> None:
         """Finishes what it has, then ends the process."""
         self._closing = True
-        while (left := self._left()) and self.running:
+        while (left := self._left()) and not self._attendant.done():
             ends: list[asyncio.Future[Any]] = [self._attendant, *(job.answer for job in left)]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self._writer.transport.abort()  # what was not sent is not wanted any more
@@ -127,20 +128,32 @@ class ProcessRunner:
                     return
                 self._mourn()
                 await self._replace()
+                if not self._alive:
+                    return
                 self._go_on()
         finally:
             self._alive = False
+            self._writer.transport.abort()
             failure = RuntimeError("The worker process that should have translated this is no more.")
             self._ended([(job, failure) for job in self._left()])
 
     async def _replace(self) -> None:
-        while True:
+        """Makes another process, if one is wanted; where there is no room for it, tries again for some minutes."""
+        for pause in (*PAUSES_SECONDS, None):
+            if self._closing and not self._left():
+                return
             try:
                 await self._launch()
-            except OSError as error:  # so little memory, or so many files, that there may be more in a moment
-                logger.error("No worker process can be made (%s); trying again.", error)
-                await asyncio.sleep(PAUSE_SECONDS)
+            except OSError as error:
+                if pause is None:
+                    raise
+                self._missing = True
+                self._suspects = deque(job for job in self._suspects if not job.abandoned)
+                self._waiting = [job for job in self._waiting if not job.abandoned]
+                logger.error("No worker process can be made (%s); trying again in %g s.", error, pause)
+                await asyncio.sleep(pause)
             else:
+                self._missing = False
                 break
         if self._closing and not self._left():  # meanwhile the last one has stopped waiting
             self._writer.transport.abort()

@@ -1,20 +1,23 @@
 """Workers in processes of their own: that they answer as a thread does, and what their death does to others."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from api.batching import Batcher
 from api.errors import BusyError, DeadlineError
-from api.jobs import Partial
+from api.jobs import Job, Partial
 from api.metrics import Metrics
 from api.process_runner import DEATHS_IN_VAIN, ProcessRunner
+from api.worker_process import run_worker
 from tests.api.fakes import PATIENCE_SECONDS, FakeSession, FakeTranslator, Options
 from translator.errors import ConfigError, InputError
 from translator.inference import Translation
@@ -58,7 +61,7 @@ class MortalSession(FakeSession):
         texts = [request.text for requests in self._requests.values() for request in requests]
         for text in texts:
             self._marks.make(f"begun {text}")
-        if any("hold" in text for text in texts) and not self._marks.made("go"):
+        if any("hold" in text or text == "die" for text in texts) and not self._marks.made("go"):
             return []
         for text in texts:
             if text == "die" or (text == "die once" and not self._marks.made("died")):
@@ -217,6 +220,67 @@ async def test_a_process_that_dies_idle_is_replaced(marks: Marks, metrics: Metri
         await until(lambda: deaths(metrics) == 1)
         again = await asyncio.gather(*(ask(made, f"text {i}") for i in range(4)))
         assert len({answer[0].split()[0] for answer in again}) == 2
+
+
+async def test_where_there_is_no_room_for_a_successor_it_is_made_later(
+    marks: Marks, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fork, failures = os.fork, [OSError(errno.ENOMEM, "Cannot allocate memory")] * 2
+
+    def crowded_fork() -> int:
+        if failures:
+            raise failures.pop()
+        return fork()
+
+    monkeypatch.setattr("api.process_runner.PAUSES_SECONDS", (0.01, 0.01))
+    async with batcher(marks, metrics) as made:
+        answers = [ask(made, text) for text in ("hold 1", "die once", "hold 2", "hold 3")]
+        await until(lambda: marks.made("begun die once"))
+        monkeypatch.setattr(os, "fork", crowded_fork)
+        marks.make("go")
+        assert len(await asyncio.gather(*answers)) == 4
+        assert not failures
+    assert "No worker process can be made ([Errno 12] Cannot allocate memory); trying again in 0.01 s" in caplog.text
+
+
+async def test_closing_waits_for_no_process_that_cannot_be_made(
+    marks: Marks, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room() -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    async with batcher(marks, metrics) as made:
+        [text] = await ask(made, "one")
+        monkeypatch.setattr("api.process_runner.PAUSES_SECONDS", (0.01,) * 1000)
+        monkeypatch.setattr(os, "fork", no_room)
+        os.kill(int(text.split()[0]), signal.SIGKILL)
+        await until(lambda: deaths(metrics) == 1)
+        [other] = await ask(made, "two")
+        assert other.split()[0] != text.split()[0], "nothing is given to a runner that has no process"
+
+
+async def test_if_a_runner_fails_its_requests_do_too(marks: Marks) -> None:
+    translator = MortalTranslator(marks)
+    ended: list[tuple[str, object]] = []
+
+    def broken(count: int) -> None:
+        raise MemoryError("no room for a number")
+
+    runner = ProcessRunner(
+        partial(run_worker, translator=translator, beam_size=None, batch_size=4, threads=1),
+        ended=lambda found: ended.extend((job.texts[0], outcome) for job, outcome in found),
+        step=broken,
+        lost=lambda: None,
+    )
+    await runner.start()
+    loop = asyncio.get_running_loop()
+    for text in ("one", "hold two"):
+        runner.submit(Job([text], ["en"], "de", loop.create_future()))
+    marks.make("go")
+    await until(lambda: not runner.running)
+    await runner.close()
+    assert sorted(text for text, _ in ended) == ["hold two", "one"]
+    assert {str(outcome) for _, outcome in ended} == {"The worker process that should have translated this is no more."}
 
 
 async def test_processes_that_die_again_and_again_are_not_replaced_for_ever(caplog: pytest.LogCaptureFixture) -> None:

@@ -125,7 +125,7 @@ def test_processes_end_when_who_made_them_is_killed(tmp_path: Path) -> None:
 def runs(process: int) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
