@@ -36,7 +36,8 @@ WorkersOption = Annotated[
         metavar="N",
         min=1,
         max=256,
-        help="Processes that share the lines, a thread each, which is quicker for many lines; 1 is all threads on one.",
+        help="Processes that share the lines, which is quicker for many: of one thread each, whatever --threads says. "
+        "If one dies the command ends. 1 is this process, with all threads.",
     ),
 ]
 ComputeTypeOption = Annotated[
