@@ -136,8 +136,8 @@ class Translator:
             workers: Processes that share the texts out among them, each in one thread, made by fork() for this call
                 alone; 1 is this process with all its threads. A text is one process's, however long. Not beside other
                 threads that translate: what these hold locked would stay so in the processes.
-            progress: Told (sentences done, sentences in all) as sentences end; with several workers the second is a guess
-                until all have begun.
+            progress: Told (sentences done, sentences in all) as sentences end; with several workers the second is a
+                guess until all have begun.
             cancelled: Asked before every decoding step whether to stop, of several workers at least ten times a second.
 
         Returns:
