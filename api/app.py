@@ -23,6 +23,7 @@ from api.observation import Observation
 from api.routes import router
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
+from translator.processes import check_fork
 
 if TYPE_CHECKING:
     from translator.model_pool import ModelPool
@@ -106,11 +107,9 @@ def open_models(settings: Settings) -> "ModelPool":
     from translator.model_pool import ModelPool
 
     if settings.workers > 1:
+        check_fork()
         import torch
 
-        from translator.processes import check_fork
-
-        check_fork()
         torch.set_num_threads(1)
     return ModelPool.find(
         settings.model,

@@ -75,7 +75,8 @@ class Batcher:
         self._shared: dict[SameWork, Job] = {}
         self._jobs: dict[Job, Runner] = {}  # that may not have ended
         self._translated_characters = 0
-        self._pace, self._counted_at = Pace(), 0.0
+        self._pace = Pace()
+        self._counted_at = 0.0  # since when what is translated was not counted yet, while anything is in flight
         self._closing = False
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A direction that no corpus taught, through a language that two taught ones share.
+"""A direction that no corpus taught, through a language that two taught ones share; and which are refused.
 
 The text is translated into the language between and from there on; what is said of the answer is told of the text as it
 came: word links are followed through the words between, weights multiplied, and both ways' log-probabilities summed.

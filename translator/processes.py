@@ -4,6 +4,7 @@ Each part of the items is done by a process of its own, a few at a time, each in
 one search gain little from a second thread, and another search gains a whole core.
 """
 
+import contextlib
 import gc
 import multiprocessing
 import pickle
@@ -153,15 +154,13 @@ def _run(work: Work[Item, Result], items: Sequence[Item], end: Connection, forei
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this one
     gc.freeze()  # a collection would write to every object, and memory that is written to is not shared any more
     torch.set_num_threads(1)
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody is there to read it any more
         try:
             end.send(work(items, lambda done, total: end.send(_Told(done, total))))
         except BrokenPipeError:
             raise
         except Exception as error:
             end.send(portable(error))
-    except BrokenPipeError:  # nobody is there to read it any more
-        return
 
 
 def _hear(connection: Connection, process: BaseProcess, part: _Part[Result]) -> bool:
