@@ -23,7 +23,7 @@ help:  ## Show this list
 
 install: $(STAMP)  ## Put everything into .venv (repeats only when the requirements change)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt translator/kernels.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Carousel needs Python 3.11 or later, and '$(PYTHON)' is not that: install it, or name one, as in make PYTHON=python3.12 install." >&2; \
 	  exit 1; }

@@ -52,24 +52,24 @@ class CountingEngine(DecodingEngine):
     rows = columns = tokens = 0
     vocab_size = 0
 
-    def session(self) -> DecodingSession:
+    def session(self, *, forbidden_ids: Sequence[int] = ()) -> DecodingSession:
         """Starts a search that is counted."""
-        return _CountingSession(self)
+        return _CountingSession(self, forbidden_ids)
 
 
 class _CountingSession(DecodingSession):
-    def __init__(self, engine: CountingEngine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: CountingEngine, forbidden_ids: Sequence[int]) -> None:
+        super().__init__(engine, forbidden_ids)
         self._counts = engine
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         self._counts.tokens += sum(map(len, sources))
         super().admit(sources, beam_size)
 
-    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
         self._counts.rows += len(token_ids)
         self._counts.columns += self._columns_of(places)
-        return super().step(token_ids, places)
+        return super().step(token_ids, places, spare)
 
     def _columns_of(self, places: Tensor) -> int:
         """Counts the pieces that a step scores, of all rows together."""
@@ -78,7 +78,7 @@ class _CountingSession(DecodingSession):
             return len(places) * self._counts.vocab_size
         listed = (choice.bias > -torch.inf).sum(dim=1)
         columns = torch.where(choice.whole, self._counts.vocab_size, listed)
-        return int(columns[self._where(places) // self._beam_size].sum())
+        return int(columns[self._where(places).of // self._beam_size].sum())
 
 
 class Measured(NamedTuple):

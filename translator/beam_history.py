@@ -2,20 +2,25 @@
 
 A sentence holds a *slot* from admission to its end, so nothing is copied when its neighbours leave. It writes
 at its own *age*, the number of steps it has lived. Nothing moves when beams are reordered: each choice
-remembers the row it continues.
+remembers the row it continues. What was chosen lies in main memory, what the model said of rows where the model is.
 
 Letters: M sentences written at once, or hypotheses read · N rows there are of them · C slots · T steps · K beam size ·
-S source length · E numbers that are remembered of a row.
+S source length · E numbers that are remembered of a row · R rows that are remembered.
 """
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from translator.beam_rows import Floats, Integers
+
 FIRST_STEPS = 16
 """Steps there is room for at first; doubled whenever a sentence outgrows it."""
+FIRST_ROWS = 256
+"""Rows there is room for at first."""
 KEPT_AS = torch.bfloat16
 """How states are remembered, which are long."""
 
@@ -40,12 +45,54 @@ class Remembered(NamedTuple):
     states: Tensor
 
 
+class _Scroll:
+    """Rows in the order in which they were written; the beginning is forgotten when nobody can ask for it any more.
+
+    A row has an *address*, the number of rows that were written before it.
+
+    Args:
+        dtype: How they are kept.
+        device: Where.
+    """
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Begins empty."""
+        self._rows = torch.zeros((0, 0), dtype=dtype, device=device)  # [R, width]
+        self._begin = self.end = 0  # addresses of the first that is kept, and of the next
+
+    @property
+    def width(self) -> int:
+        """Of the widest rows that were written."""
+        return self._rows.shape[1]
+
+    def write(self, rows: Tensor, *, oldest: int) -> None:
+        """Copies rows to the end; what lies before the address `oldest` may be forgotten."""
+        count, width = rows.shape
+        room, known = self._rows.shape
+        if self.end + count - self._begin > room or width > known:
+            kept = self._rows[oldest - self._begin : self.end - self._begin]
+            room = max(2 * (len(kept) + count), FIRST_ROWS)
+            self._rows = self._rows.new_zeros((room, max(width, known)))
+            self._rows[: len(kept), :known] = kept
+            self._begin = oldest
+        start = self.end - self._begin
+        self._rows[start : start + count, :width] = rows
+        if width < self.width:
+            self._rows[start : start + count, width:] = 0
+        self.end += count
+
+    def read(self, addresses: Tensor, width: int) -> Tensor:
+        """Copies of the rows at addresses of any shape, float32; [..., width]."""
+        rows = self._rows.index_select(0, (addresses - self._begin).flatten())[:, :width]
+        return rows.float().view(*addresses.shape, width)
+
+
 class BeamHistory:
     """Tokens, their log-probabilities, parents, attention and states, for every step of every live sentence.
 
     Args:
         beam_size: K, rows a sentence.
-        device: Where the tensors live.
+        device: Where the model's tensors live.
     """
 
     def __init__(self, beam_size: int, device: torch.device) -> None:
@@ -56,11 +103,12 @@ class BeamHistory:
     def _clear(self) -> None:
         shape = (0, 0, self._beam_size)
         self._free: list[int] = []
-        self._token_ids = torch.zeros(shape, dtype=torch.int64, device=self._device)  # [C, T, K]
-        self._parents = torch.zeros(shape, dtype=torch.int64, device=self._device)  # [C, T, K]
-        self._log_probs = torch.zeros(shape, device=self._device)  # [C, T, K]
-        self._attention = torch.zeros((*shape, 0), device=self._device)  # [C, T, K, S]
-        self._states = torch.zeros((*shape, 0), dtype=KEPT_AS, device=self._device)  # [C, T, K, E]
+        self._token_ids = np.zeros(shape, dtype=np.int64)  # [C, T, K]
+        self._parents = np.zeros(shape, dtype=np.int64)  # [C, T, K]
+        self._log_probs = np.zeros(shape, dtype=np.float32)  # [C, T, K]
+        self._addresses = np.zeros(shape[:2], dtype=np.int64)  # [C, T] of the first row that a sentence had at a step
+        self._attention = _Scroll(torch.float32, self._device)  # [R, S]
+        self._states = _Scroll(KEPT_AS, self._device)  # [R, E]
 
     def open(self, count: int) -> list[int]:
         """Take `count` slots for new sentences."""
@@ -81,39 +129,36 @@ class BeamHistory:
 
     def write(
         self,
-        slots: Tensor,
-        ages: Tensor,
+        slots: Integers,
+        ages: Integers,
         *,
-        oldest: int,
-        token_ids: Tensor,
-        parents: Tensor,
-        log_probs: Tensor,
+        token_ids: Integers,
+        parents: Integers,
+        log_probs: Floats,
+        first: Integers,
         attention_weights: Tensor,
-        places: Tensor,
         states: Tensor,
     ) -> None:
-        """Record one step of M sentences, each in its slot at its age.
+        """Record one step of all M sentences that have a slot, each at its age.
 
         Args:
             slots: From `open`. [M]
             ages: Steps each sentence has behind it. [M]
-            oldest: The highest of `ages`, so that the device need not be asked.
             token_ids: The token each new row added. [M, K]
             parents: The old row each new row continues. [M, K]
             log_probs: Log-probability of that token. [M, K]
-            attention_weights: Attention of the *old* rows, S at least that of each sentence. [M, K, S]
-            places: Of the old rows that there are, k + K * m for row k of sentence m. [N]
+            first: Where among the old rows those of each sentence begin. [M]
+            attention_weights: Of the old rows, S at least that of each sentence. [N, S]
             states: What these are remembered by. [N, E]
         """
-        source_length = attention_weights.shape[2]
-        self._grow(steps=oldest + 1, source_length=source_length, width=states.shape[1])
+        self._grow(steps=int(ages.max()) + 1)
         self._token_ids[slots, ages] = token_ids
         self._parents[slots, ages] = parents
         self._log_probs[slots, ages] = log_probs
-        self._attention[slots, ages, :, :source_length] = attention_weights
-        owners = places // self._beam_size
-        at = slots.index_select(0, owners), ages.index_select(0, owners), places % self._beam_size
-        self._states.index_put_(at, states.to(KEPT_AS))
+        self._addresses[slots, ages] = self._attention.end + first
+        oldest = int(self._addresses[slots, 0].min())
+        self._attention.write(attention_weights, oldest=oldest)
+        self._states.write(states, oldest=oldest)
 
     def trace(self, slot: int, *, length: int, row: int) -> Trace:
         """Follow the parents back from where a hypothesis of `length` tokens ended, in `row`."""
@@ -149,28 +194,18 @@ class BeamHistory:
             source_length: S.
         """
         longest = max(map(len, rows))
-        filled = torch.tensor([[*each, *[0] * (longest - len(each))] for each in rows], device=self._device)
-        ages = torch.arange(longest, device=self._device)
-        at = torch.tensor(slots, device=self._device)[:, None], ages, filled
-        return Remembered(self._attention[..., :source_length][at], self._states[at].float())
+        filled = np.array([[*each, *[0] * (longest - len(each))] for each in rows])
+        addresses = self._addresses[np.array(slots)[:, None], np.arange(longest)] + filled
+        for place, each in enumerate(rows):  # behind its end a hypothesis is filled up with its first row
+            addresses[place, len(each) :] = addresses[place, 0]
+        at = torch.from_numpy(addresses).to(self._device)
+        return Remembered(self._attention.read(at, source_length), self._states.read(at, self._states.width))
 
-    def _grow(self, *, slots: int = 0, steps: int = 0, source_length: int = 0, width: int = 0) -> None:
-        old_slots, old_steps, _, old_length = self._attention.shape
+    def _grow(self, *, slots: int = 0, steps: int = 0) -> None:
+        old_slots, old_steps, _ = self._token_ids.shape
         if steps > old_steps:
             steps = max(steps, 2 * old_steps, FIRST_STEPS)
-        shape = (max(slots, old_slots), max(steps, old_steps), self._beam_size)
-        if shape != self._token_ids.shape:
-            self._token_ids = _enlarged(self._token_ids, shape)
-            self._parents = _enlarged(self._parents, shape)
-            self._log_probs = _enlarged(self._log_probs, shape)
-        if shape != self._attention.shape[:3] or source_length > old_length:
-            self._attention = _enlarged(self._attention, (*shape, max(source_length, old_length)))
-        old_width = self._states.shape[3]
-        if shape != self._states.shape[:3] or width > old_width:
-            self._states = _enlarged(self._states, (*shape, max(width, old_width)))
-
-
-def _enlarged(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    larger = tensor.new_zeros(shape)
-    larger[tuple(slice(size) for size in tensor.shape)] = tensor
-    return larger
+        more = [(0, max(0, slots - old_slots)), (0, max(0, steps - old_steps)), (0, 0)]
+        if any(after for _, after in more):
+            self._token_ids, self._parents = np.pad(self._token_ids, more), np.pad(self._parents, more)
+            self._log_probs, self._addresses = np.pad(self._log_probs, more), np.pad(self._addresses, more[:2])

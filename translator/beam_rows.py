@@ -1,17 +1,24 @@
 """What beams are spoken of in: places, the rows that live in them, and what may continue these.
 
+All of it is small and lies in main memory, as NumPy arrays: a step asks a hundred questions of a handful of numbers,
+each of which takes PyTorch several times as long. What a model computes stays in tensors, wherever these are.
+
 Letters: B live sentences · K beam size · N rows, of the places B * K those that a hypothesis lives in.
 """
 
-from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 DEAD = float("-inf")
 """Log-probability of a place in the beam that no hypothesis lives in; score of one among the finished that is free."""
 NOTHING = -1  # before the first token
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Number = TypeVar("Number", np.float32, np.int64)
 
 
 class Place(NamedTuple):
@@ -33,35 +40,49 @@ class Rows(NamedTuple):
         size: Places there are, B * K.
     """
 
-    places: Tensor
-    counts: Tensor
+    places: Integers
+    counts: Integers
     size: int
 
-    def spread(self, parts: Tensor) -> Tensor:
-        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; 0 where there is no row."""
+    def spread(self, parts: NDArray[Number], *, fill: float = 0) -> NDArray[Number]:
+        """Lays what rows have, [N, ...], out to all places, [B * K, ...]; `fill` where there is no row."""
         if len(self.places) == self.size:
             return parts
-        return parts.new_zeros((self.size, *parts.shape[1:])).index_copy_(0, self.places, parts)
+        spread = np.full((self.size, *parts.shape[1:]), fill, dtype=parts.dtype)
+        spread[self.places] = parts
+        return spread
 
-    def first(self) -> Tensor:
+    def first(self) -> Integers:
         """The first row of each sentence, [B]."""
-        return self.counts.cumsum(0) - self.counts
+        return self.counts.cumsum() - self.counts
 
 
 class Candidates(NamedTuple):
     """Continuations of each sentence, best first; every field [B, number]."""
 
-    log_probs: Tensor  # of the whole hypothesis
-    token_log_probs: Tensor
-    token_ids: Tensor
-    parents: Tensor  # the row within the beam that is continued
+    log_probs: Floats  # of the whole hypothesis
+    token_log_probs: Floats
+    token_ids: Integers
+    parents: Integers  # the row within the beam that is continued
 
-    def take(self, order: Tensor) -> "Candidates":
+    def take(self, order: Integers) -> "Candidates":
         """Those at the places `order`, [B, any]."""
-        return Candidates(*(field.gather(1, order) for field in self))
+        sums, log_probs, token_ids, parents = self
+        return Candidates(
+            picked(sums, order), picked(log_probs, order), picked(token_ids, order), picked(parents, order)
+        )
+
+    def first(self, count: int) -> "Candidates":
+        """The best `count`."""
+        sums, log_probs, token_ids, parents = self
+        return Candidates(sums[:, :count], log_probs[:, :count], token_ids[:, :count], parents[:, :count])
 
 
-@lru_cache(maxsize=256)
-def counting(count: int, device: torch.device) -> Tensor:
-    """Returns 0 to count - 1, [count]; many share it, so nobody may write to it."""
-    return torch.arange(count, device=device)
+def picked(field: NDArray[Number], order: Integers) -> NDArray[Number]:
+    """Of each sentence what stands at the places `order`, [B, any]; of a field [B, number, ...]."""
+    return field[np.arange(len(field))[:, None], order]
+
+
+def best_first(scores: Floats) -> Integers:
+    """The order in which each row of scores, [B, number], falls; of equals the first stays first."""
+    return np.argsort(-scores, axis=1, kind="stable")

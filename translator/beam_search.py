@@ -32,16 +32,16 @@ truncated.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from translator.beam_answers import read_answers
 from translator.beam_history import BeamHistory
-from translator.beam_rows import DEAD, Candidates, Place, Rows, counting
+from translator.beam_rows import DEAD, Candidates, Floats, Integers, Place, Rows, picked
 from translator.beams import Beams, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
-from translator.no_repeat import repeats_itself, without_repeats
+from translator.no_repeat import find_repeats, repeats_itself
 from translator.scoring import Hypothesis, length_penalty
 from translator.stepper import StepOutput, Stepper
 
@@ -49,7 +49,6 @@ from translator.stepper import StepOutput, Stepper
 class _Sentence(NamedTuple):
     ticket: int
     place: Place
-    admitted_at: int  # step of the search
 
 
 class BeamSearch:
@@ -88,8 +87,8 @@ class BeamSearch:
         self._sentences: list[_Sentence] = []
         self._beams = self._new_beams([])
         self._cancelled: set[int] = set()
-        self._length_penalties = torch.ones(0, device=self._device)  # [length]
-        self._admitted = self._steps = 0
+        self._length_penalties = np.ones(0, dtype=np.float32)  # [length]
+        self._admitted = 0
 
     @property
     def live(self) -> int:
@@ -113,7 +112,7 @@ class BeamSearch:
             Place(slot, length, self._options.max_target_length(length), count, size > 0 and repeats_itself(ids, size))
             for slot, length, count, ids in zip(slots, lengths, wanted, sources, strict=True)
         ]
-        sentences = [_Sentence(ticket, place, self._steps) for ticket, place in enumerate(places, self._admitted)]
+        sentences = [_Sentence(ticket, place) for ticket, place in enumerate(places, self._admitted)]
         self._admitted += len(sources)
         self._tabulate_length_penalties(max(place.max_length for place in places))
         self._beams = self._beams.join(self._new_beams(sentences))
@@ -161,17 +160,19 @@ class BeamSearch:
             if not self._sentences:
                 return []
             rows = self._beams.rows()
-            output = self._stepper.step(self._beams.token_ids.flatten().index_select(0, rows.places), rows.places)
+            size = self._options.no_repeat_ngram_size
+            repeats = find_repeats(self._beams, rows, size=size) if size else None
+            token_ids, places = self._tensor(self._beams.token_ids.ravel()[rows.places]), self._tensor(rows.places)
+            output = self._stepper.step(token_ids, places, spare=repeats.most if repeats else 0)
             self._check(output, len(rows.places))
-            log_probs = output.log_probs
-            if size := self._options.no_repeat_ngram_size:
-                log_probs = without_repeats(self._beams, rows, log_probs, output.token_ids, size=size)
+            log_probs = repeats.strike_out(output.log_probs, output.token_ids) if repeats else output.log_probs
             candidates = self._beams.candidates(rows, log_probs, self._forbidden_ids, output.token_ids)
-            attention_weights = rows.spread(output.attention_weights)
-            attention_weights = attention_weights.view(len(self._sentences), self._options.beam_size, -1)
-            self._finish(candidates, attention_weights)
-            parents = self._go_on(candidates, attention_weights, rows, output.states)
+            self._finish(candidates, rows, output)
+            parents = self._go_on(candidates, rows, output)
             return self._settle(rows, parents)
+
+    def _tensor(self, array: Integers) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
 
     def _drop_cancelled(self) -> None:
         gone = [position for position, each in enumerate(self._sentences) if each.ticket in self._cancelled]
@@ -180,43 +181,41 @@ class BeamSearch:
         owners = rows.places // self._options.beam_size
         stay = self._leave(gone)
         if self._sentences:
-            self._stepper.reorder(torch.isin(owners, stay).nonzero().squeeze(1))
+            self._stepper.reorder(self._tensor(np.isin(owners, stay).nonzero()[0]))
 
-    def _finish(self, candidates: Candidates, attention_weights: Tensor) -> None:
-        beams, beta = self._beams, self._options.coverage_penalty
+    def _finish(self, candidates: Candidates, rows: Rows, output: StepOutput) -> None:
+        beams, options, beta = self._beams, self._options, self._options.coverage_penalty
         if beta:
-            beams.cover(attention_weights)
-        first = Candidates(*(field[:, : self._options.beam_size] for field in candidates))
-        finishing = beams.open_places() & (first.token_ids == self._eos_id) & (first.log_probs > DEAD)  # [B, K]
-        if finishing.any():
-            scores = first.log_probs / self._length_penalties[beams.ages + 1].unsqueeze(1)
+            looked = rows.spread(output.attention_weights.cpu().numpy())
+            beams.cover(looked.reshape(len(self._sentences), options.beam_size, -1))
+        first = candidates.first(options.beam_size)
+        finishing = (first.token_ids == self._eos_id) & (first.log_probs > DEAD)  # [B, K]
+        if finishing.any() and (finishing := finishing & beams.open_places()).any():
+            scores: Floats = first.log_probs / self._length_penalties[beams.ages + 1][:, None]
             if beta:
-                scores = scores + beams.coverage_penalties(beta).gather(1, first.parents)
+                scores = scores + picked(beams.coverage_penalties(beta), first.parents)
             beams.finish(first, scores, finishing)
 
-    def _go_on(self, candidates: Candidates, attention_weights: Tensor, rows: Rows, states: Tensor) -> Tensor:
+    def _go_on(self, candidates: Candidates, rows: Rows, output: StepOutput) -> Integers:
         ages, options = self._beams.ages, self._options
-        oldest = self._steps - self._sentences[0].admitted_at
         delay = options.decision_delay if options.beam_size > 1 else 0
-        look_back = max(delay, oldest + 1 if options.no_repeat_ngram_size else 0)
+        look_back = max(delay, int(ages.max()) + 1 if options.no_repeat_ngram_size else 0)
         chosen = self._beams.go_on(
             candidates, self._eos_id, threshold=options.pruning_threshold, delay=delay, look_back=look_back
         )
         self._history.write(
             self._beams.slots,
             ages,
-            oldest=oldest,
             token_ids=chosen.token_ids,
             parents=chosen.parents,
             log_probs=chosen.token_log_probs,
-            attention_weights=attention_weights,
-            places=rows.places,
-            states=states,
+            first=rows.first(),
+            attention_weights=output.attention_weights,
+            states=output.states,
         )
-        self._steps += 1
         return chosen.parents
 
-    def _settle(self, rows: Rows, parents: Tensor) -> list[tuple[int, list[Hypothesis]]]:
+    def _settle(self, rows: Rows, parents: Integers) -> list[tuple[int, list[Hypothesis]]]:
         """Collect the sentences that are done and let them leave; then bring the stepper's rows in order.
 
         Args:
@@ -230,15 +229,15 @@ class BeamSearch:
         results: list[tuple[int, list[Hypothesis]]] = []
         first = rows.first()
         if done.any():
-            ended = done.nonzero().flatten().tolist()
+            ended = done.nonzero()[0].tolist()
             tickets = [self._sentences[position].ticket for position in ended]
             results = list(zip(tickets, self._answers(ended), strict=True))
             stay = self._leave(ended)
-            parents, first = parents.index_select(0, stay), first.index_select(0, stay)
+            parents, first = parents[stay], first[stay]
         if self._sentences:
-            chosen = (first.unsqueeze(1) + parents)[self._beams.log_probs > DEAD]
-            if not torch.equal(chosen, counting(len(rows.places), self._device)):
-                self._stepper.reorder(chosen)
+            chosen = (first[:, None] + parents)[self._beams.log_probs > DEAD]
+            if not np.array_equal(chosen, np.arange(len(rows.places))):
+                self._stepper.reorder(self._tensor(chosen))
         return results
 
     def _answers(self, positions: Sequence[int]) -> list[list[Hypothesis]]:
@@ -251,12 +250,12 @@ class BeamSearch:
             eos_id=self._eos_id,
         )
 
-    def _leave(self, positions: Sequence[int]) -> Tensor:
+    def _leave(self, positions: Sequence[int]) -> Integers:
         """Let sentences go; returns the positions of the others."""
         gone = set(positions)
         kept = [position for position in range(len(self._sentences)) if position not in gone]
-        stay = torch.tensor(kept, dtype=torch.int64, device=self._device)
-        self._stepper.keep(stay)
+        stay = np.array(kept, dtype=np.int64)
+        self._stepper.keep(self._tensor(stay))
         self._beams = self._beams.select(stay)
         self._history.close([self._sentences[position].place.slot for position in positions])
         self._sentences = [self._sentences[position] for position in kept]
@@ -268,14 +267,13 @@ class BeamSearch:
             beam_size=self._options.beam_size,
             most=self._options.n_best,
             bos_id=self._bos_id,
-            device=self._device,
         )
 
     def _tabulate_length_penalties(self, longest: int) -> None:
         if longest >= len(self._length_penalties):
             alpha = self._options.length_penalty
             penalties = [length_penalty(length, alpha) for length in range(longest + 1)]
-            self._length_penalties = torch.tensor(penalties, dtype=torch.float32, device=self._device)
+            self._length_penalties = np.array(penalties, dtype=np.float32)
 
     def _check(self, output: StepOutput, rows: int) -> None:
         longest = max(sentence.place.source_length for sentence in self._sentences)

@@ -53,9 +53,8 @@ class DecoderOutput(NamedTuple):
 
 
 def state_of(projected: Tensor, layers: int) -> DecoderState:
-    """Reads the state of L layers from what the bridge made of a summary, [B, L * 2H]."""
-    states = torch.tanh(projected).float()
-    states = states.view(len(projected), layers, 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
+    """Reads the state of L layers from the tanh of what the bridge made of a summary, [B, L * 2H]."""
+    states = projected.float().view(len(projected), layers, 2, -1).permute(2, 1, 0, 3).contiguous()  # [2, L, B, H]
     return DecoderState(states[0], states[1])
 
 
@@ -75,7 +74,7 @@ class Bridge(nn.Linear):
 
     def initial_state(self, summary: Tensor) -> DecoderState:
         """Builds the first state of every layer from the encoder's `summary` [B, D]."""
-        return state_of(self(summary), self.layers)
+        return state_of(torch.tanh(self(summary)), self.layers)
 
 
 class Decoder(nn.Module):

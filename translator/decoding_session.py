@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from translator.batch import pad
-from translator.lstm_cell import lstm_cell
 from translator.packed_model import PackedModel
 from translator.posterior import posterior_attention
-from translator.sentence_memory import KnownSentences, SentenceMemory
+from translator.sentence_memory import KnownSentences
+from translator.step import Places, Taken, take
 from translator.stepper import StepOutput
 
 ROW_STEPS = ((16, 1), (64, 8), (sys.maxsize, 16))
@@ -27,9 +27,9 @@ LEAST_FULL = 0.75  # of the memory; when fewer of its sentences are live, it is 
 class DecodingSession:
     """The rows of one search, as `translator.stepper.Stepper` describes them."""
 
-    def __init__(self, engine: PackedModel) -> None:
-        """Begins with no rows."""
-        self._engine = engine
+    def __init__(self, engine: PackedModel, forbidden_ids: Sequence[int] = ()) -> None:
+        """Begins with no rows; `forbidden_ids` need not be given."""
+        self._engine, self._forbidden_ids = engine, tuple(forbidden_ids)
         self._beam_size = 1
         self._known: KnownSentences | None = None
         self._lying: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left
@@ -53,33 +53,37 @@ class DecodingSession:
                 for old, came in ((self._hidden, hidden), (self._cell, cell))
             )
         self._rows += len(sources)
-        self._known, self._hidden, self._cell = known, _with_room(hidden, self._rows), _with_room(cell, self._rows)
+        self._known, self._hidden, self._cell = known, self._with_room(hidden), self._with_room(cell)
         self._ask_who_needs_all()
 
     @torch.inference_mode()
-    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
         """Advances every row by its previous token.
 
         Args:
             token_ids: [N] int64.
             places: k + K * b for row k of sentence b, ascending. [N] int64
+            spare: So many tokens of a row will be struck out.
 
         Returns:
             log_probs [N, C], attention_weights [N, S], and the state's part in the readout [N, E], which `explain`
-            wants to see again. The columns are the whole vocabulary, or with a shortlist
-            what a sentence may be translated with.
+            wants to see again. The columns are the whole vocabulary, or with a shortlist what a sentence may be
+            translated with, or with kernels the likeliest tokens.
 
         Raises:
             RuntimeError: No sentence was admitted.
         """
-        known = self._admitted()
-        if (choice := known.choice) is None:
-            return self.step_in_full(token_ids, places)
-        places = self._where(places)
-        readout, weights, states = self._read(token_ids, places, known.memory)
-        found = self._engine.output.chosen_log_probs(self._spread(readout, places), choice, any_whole=self._any_whole)
-        log_probs, columns = (self._gathered(part, places) for part in found)
-        return StepOutput(log_probs, weights, states, columns)
+        known, output = self._admitted(), self._engine.output
+        standing = self._where(places)
+        taken = self._take(token_ids, standing)
+        if (choice := known.choice) is not None:
+            found = output.chosen_log_probs(standing.spread(taken.readout), choice, any_whole=self._any_whole)
+            log_probs, columns = map(standing.gathered, found)
+        elif best := output.best(taken.readout, self._beam_size + 1 + spare, self._forbidden_ids):
+            log_probs, columns = best
+        else:
+            return self._in_full(taken)
+        return StepOutput(log_probs, taken.attention_weights, taken.states, columns)
 
     @torch.inference_mode()
     def step_in_full(self, token_ids: Tensor, places: Tensor) -> StepOutput:
@@ -88,9 +92,7 @@ class DecodingSession:
         Raises:
             RuntimeError: No sentence was admitted.
         """
-        known = self._admitted()
-        readout, weights, states = self._read(token_ids, self._where(places), known.memory)
-        return StepOutput(self._engine.output.log_probs(readout)[: self._rows], weights, states)
+        return self._in_full(self._take(token_ids, self._where(places)))
 
     @torch.inference_mode()
     def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
@@ -115,7 +117,8 @@ class DecodingSession:
     def reorder(self, rows: Tensor) -> None:
         """Lets there be as many rows as `rows` has, row i continuing from old row `rows[i]`."""
         self._rows = len(rows)
-        rows = nn.functional.pad(rows, (0, room_for(self._rows) - self._rows))
+        if room := self._room(self._rows) - self._rows:
+            rows = nn.functional.pad(rows, (0, room))
         self._hidden, self._cell = (
             [part.index_select(0, rows) for part in all_of] for all_of in (self._hidden, self._cell)
         )
@@ -150,56 +153,29 @@ class DecodingSession:
             choice = choice._replace(whole=choice.whole & live)
         self._known, self._any_whole = self._known._replace(choice=choice), bool(choice.whole.any())
 
-    def _where(self, places: Tensor) -> Tensor:
-        """The places of rows among the beams of all known sentences, [N]; what the methods below take."""
-        if self._lying is None:
-            return places
-        return self._lying.index_select(0, places // self._beam_size) * self._beam_size + places % self._beam_size
+    def _in_full(self, taken: Taken) -> StepOutput:
+        log_probs = self._engine.output.log_probs(taken.readout)[: self._rows]
+        return StepOutput(log_probs, taken.attention_weights, taken.states)
 
-    def _spread(self, parts: Tensor, places: Tensor) -> Tensor:
-        """Lays what rows have, [N or more, D], out to the beams of all known sentences, [B, K, D]."""
-        count = len(self._admitted().memory.padding) * self._beam_size
-        if len(places) < count:
-            parts = parts.new_zeros(count, parts.shape[1]).index_copy_(0, places, parts[: len(places)])
-        return parts[:count].view(-1, self._beam_size, parts.shape[1])
+    def _where(self, places: Tensor) -> Places:
+        """Places of rows among the live sentences become those among all that are known."""
+        known = len(self._admitted().memory.padding)
+        if self._lying is not None:
+            lying = self._lying.index_select(0, places // self._beam_size)
+            places = lying * self._beam_size + places % self._beam_size
+        return Places(places, self._beam_size, known)
 
-    def _gathered(self, parts: Tensor, places: Tensor) -> Tensor:
-        """Takes what there is of each row, [N, any], from [B, K, any]."""
-        parts = parts.flatten(0, 1)
-        return parts if len(places) == len(parts) else parts.index_select(0, places)
+    def _take(self, token_ids: Tensor, places: Places) -> Taken:
+        taken = take(self._engine, token_ids, places, self._admitted().memory, self._hidden, self._cell)
+        self._hidden, self._cell = taken.hidden, taken.cell
+        return taken
 
-    def _read(self, token_ids: Tensor, places: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        """Takes every row's previous token in.
+    def _room(self, rows: int) -> int:
+        """How many rows there shall be for so many."""
+        return rows if self._engine.kernel_layers else room_for(rows)
 
-        Returns:
-            readout [N or more, E], attention_weights [N, S], and the state's part in the readout, [N, E].
-        """
-        engine = self._engine
-        room = len(self._hidden[0]) - len(token_ids)
-        if room:
-            token_ids = nn.functional.pad(token_ids, (0, room))
-        gates = engine.first(self._hidden[0]) + engine.first_gates.index_select(0, token_ids)
-        outputs, cell = lstm_cell(gates, self._cell[0])  # [N, H]
-        # The rows of a sentence ask its memory together, as K queries: nothing is copied K times.
-        context, weights = engine.attend(self._spread(engine.query(outputs), places), memory)
-        context, weights = self._gathered(context, places), self._gathered(weights, places)
-        if room:
-            context = nn.functional.pad(context, (0, 0, 0, room))
-        *to_gates, to_readout = context.split(engine.context_widths, dim=1)
-        hiddens, cells = [outputs], [cell]
-        for depth, (product, from_context) in enumerate(zip(engine.later, to_gates, strict=True), start=1):
-            gates = product(outputs, self._hidden[depth]).add_(from_context)
-            above, cell = lstm_cell(gates, self._cell[depth])
-            hiddens.append(above)
-            cells.append(cell)
-            outputs = outputs + above
-        self._hidden, self._cell = hiddens, cells
-        states = engine.readout(outputs)
-        return torch.tanh(states + to_readout), weights, states[: len(token_ids) - room]
-
-
-def _with_room(parts: list[Tensor], rows: int) -> list[Tensor]:
-    return [nn.functional.pad(part, (0, 0, 0, room_for(rows) - rows)) for part in parts]
+    def _with_room(self, parts: list[Tensor]) -> list[Tensor]:
+        return [nn.functional.pad(part, (0, 0, 0, self._room(self._rows) - self._rows)) for part in parts]
 
 
 def room_for(rows: int) -> int:

@@ -8,11 +8,13 @@ all; the source's say in it is ours.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from translator.beam_rows import DEAD, NOTHING, Rows
+from translator.beam_rows import DEAD, NOTHING, Integers, Rows
 from translator.beams import Beams
 
 
@@ -22,31 +24,61 @@ def repeats_itself(source: Sequence[int], size: int) -> bool:
     return len(set(stretches)) < len(stretches)
 
 
-def without_repeats(beams: Beams, rows: Rows, log_probs: Tensor, columns: Tensor | None, *, size: int) -> Tensor:
-    """Strikes out each token with which a row would say `size` tokens again.
+class Repeats(NamedTuple):
+    """Tokens with which rows would say something again, perhaps none; M of them.
+
+    Args:
+        rows: Whose they are, ascending. [M]
+        token_ids: [M]
+    """
+
+    rows: Integers
+    token_ids: Integers
+
+    @property
+    def most(self) -> int:
+        """The most that any row has."""
+        return int(np.bincount(self.rows).max()) if len(self.rows) else 0
+
+    def strike_out(self, log_probs: Tensor, columns: Tensor | None) -> Tensor:
+        """Lets them have no chance.
+
+        Args:
+            log_probs: Of each row's next token. [N, C]
+            columns: Tokens that the columns stand for; None is 0 to C - 1. [N, C]
+
+        Returns:
+            log_probs, or where there is something to strike out a copy.
+        """
+        if not len(self.rows):
+            return log_probs
+        those, said = (torch.from_numpy(part).to(log_probs.device) for part in self)
+        if columns is not None:
+            found, said = (columns.index_select(0, those) == said.unsqueeze(1)).nonzero().unbind(dim=1)
+            those = those.index_select(0, found)
+        return log_probs.index_put((those, said), log_probs.new_tensor(DEAD))
+
+
+def find_repeats(beams: Beams, rows: Rows, *, size: int) -> Repeats:
+    """Finds each token with which a row would say `size` tokens again.
 
     Args:
         beams: B sentences with what their K rows have written.
         rows: Theirs, N.
-        log_probs: Of each row's next token. [N, C]
-        columns: Tokens that the columns stand for; None is 0 to C - 1. [N, C]
         size: At least 2.
-
-    Returns:
-        log_probs, or where there is something to strike out a copy.
     """
-    written = beams.written_ids
-    if written.shape[2] < size:
-        return log_probs
-    before = written.unfold(2, size - 1, 1)  # [B, K, any, size - 1]
-    again = (before[:, :, :-1] == before[:, :, -1:]).all(dim=3) & (before[:, :, :-1, 0] != NOTHING)
-    again &= (beams.log_probs > DEAD).unsqueeze(2) & ~beams.repeats.view(-1, 1, 1)
+    written, none = beams.written_ids, Repeats(rows.places[:0], rows.places[:0])
+    length, before = written.shape[2], size - 1
+    if length < size:
+        return none
+    # Whether the last tokens, all but one of `size`, stand at each place before, where another token follows.
+    again = (beams.log_probs > DEAD)[:, :, None] & ~beams.repeats[:, None, None]
+    for offset in range(before):
+        last = written[:, :, length - before + offset, None]
+        again = again & (written[:, :, offset : length - before + offset] == last)
+    again &= written[:, :, : length - before] != NOTHING
     if not again.any():
-        return log_probs
-    sentences, beam_rows, starts = again.nonzero().unbind(dim=1)
-    said = written[sentences, beam_rows, starts + size - 1]
-    those = torch.searchsorted(rows.places, sentences * written.shape[1] + beam_rows)
-    if columns is not None:
-        found, said = (columns.index_select(0, those) == said.unsqueeze(1)).nonzero().unbind(dim=1)
-        those = those.index_select(0, found)
-    return log_probs.index_put((those, said), log_probs.new_tensor(DEAD))
+        return none
+    sentences, beam_rows, starts = again.nonzero()
+    said = written[sentences, beam_rows, starts + before]
+    return Repeats(np.searchsorted(rows.places, sentences * written.shape[1] + beam_rows), said)

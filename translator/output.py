@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from translator.kernels import Int8Product
 from translator.products import ComputeType, make_product
 from translator.shortlist import Shortlist
 
@@ -75,14 +76,23 @@ class OutputLayer:
             as logits lie closer than 8 bits can tell. Those of a shortlist are rounded to bfloat16 unless this is
             float32: that reads half as much, and of so few pieces two are seldom as close.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
+        use_kernels: As in `translator.products.make_product`.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, *, compute_type: ComputeType, shortlist: Shortlist | None) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        *,
+        compute_type: ComputeType,
+        shortlist: Shortlist | None,
+        use_kernels: bool = True,
+    ) -> None:
         """Packs the weights."""
-        self._product = make_product(
-            weight, bias, bound=1, compute_type="float32" if compute_type == "bfloat16" else compute_type
-        )
+        computed_as: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
+        self._product = make_product(weight, bias, bound=1, compute_type=computed_as, use_kernels=use_kernels)
         self._shortlist, self._bias = shortlist, bias
+        self._asked_before: tuple[tuple[int, ...], Tensor, int] | None = None
         if shortlist is not None:
             self._table = weight if compute_type == "float32" else weight.bfloat16()
             self._forbidden_ids = torch.tensor(shortlist.forbidden_ids, dtype=torch.int64, device=weight.device)
@@ -90,6 +100,30 @@ class OutputLayer:
     def log_probs(self, readout: Tensor) -> Tensor:
         """Scores the whole vocabulary: [N, E] to [N, V]."""
         return self._product(readout).log_softmax(dim=-1)
+
+    def best(self, readout: Tensor, wanted: int, forbidden_ids: Sequence[int]) -> tuple[Tensor, Tensor] | None:
+        """Scores the whole vocabulary and gives the likeliest, where there is a kernel for it; else None.
+
+        Args:
+            readout: [N, E].
+            wanted: W; there are fewer columns if fewer tokens are possible.
+            forbidden_ids: Tokens that are not to be given.
+
+        Returns:
+            log_probs [N, W], best first, and the token_ids [N, W] that they are of.
+        """
+        if not isinstance(self._product, Int8Product):
+            return None
+        possible, count = self._possible(self._product, tuple(forbidden_ids))
+        return self._product.best(readout, allowed=possible, wanted=min(wanted, count))
+
+    def _possible(self, product: Int8Product, forbidden_ids: tuple[int, ...]) -> tuple[Tensor, int]:
+        """What is not forbidden, as the kernel wants it, and how many these are; the last answer is kept."""
+        if self._asked_before is None or self._asked_before[0] != forbidden_ids:
+            possible = torch.ones(product.out, dtype=torch.bool)
+            possible[list(forbidden_ids)] = False
+            self._asked_before = forbidden_ids, product.bits(possible), int(possible.sum())
+        return self._asked_before[1:]
 
     def choose(self, sources: Sequence[Sequence[int]], beam_size: int) -> Choice | None:
         """Gathers what B sentences may be translated with; None if there is no shortlist."""

@@ -15,13 +15,17 @@ What is left is one product for each layer, one for the query, one for the reado
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from translator import kernels
 from translator.batch import PaddedIds
 from translator.decoder import DecoderState, state_of
-from translator.encoder import Encoder
+from translator.encoder import Encoder, EncoderOutput
+from translator.kernel_encoder import KernelEncoder
+from translator.kernels import Int8Product
 from translator.lstm_cell import parameters_of
 from translator.model import TranslationModel
 from translator.output import OutputLayer
@@ -42,6 +46,7 @@ class PackedModel:
             bfloat16, as it did in training, where the processor has that. Logits of the whole vocabulary are never
             rounded to bfloat16, those of a shortlist are, unless this is float32.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
+        use_kernels: Whether int8 is computed by `translator.kernels` where these are available; else by PyTorch.
     """
 
     def __init__(
@@ -51,17 +56,14 @@ class PackedModel:
         pad_id: int,
         compute_type: ComputeType = "float32",
         shortlist: Shortlist | None = None,
+        use_kernels: bool = True,
     ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
-        self.pad_id, self.compute_type = pad_id, compute_type
+        self.pad_id, self.compute_type, self._use_kernels = pad_id, compute_type, use_kernels
         self.device = model.output_bias.device
-        rounded = compute_type != "float32" and has_bfloat16(self.device)
-        self._encoded_as = torch.bfloat16 if rounded else torch.float32
-        if can_pack(self.device):
-            self.encoder = pack_layers(model.encoder, self._encoded_as)
-        else:
-            self.encoder = copy.deepcopy(model.encoder).to(self._encoded_as) if rounded else model.encoder
+        self._longest = float(model.embedding.weight.abs().max()) * model.embedding_scale
+        self._encoded_as, self.encoder = self._packed_encoder(model.encoder)
         bridge = model.decoder.bridge
         decoder, attention = model.decoder, model.decoder.attention
         self.heads = attention.heads
@@ -83,8 +85,14 @@ class PackedModel:
         readout = decoder.readout
         self.readout = self._product(readout.weight[:, :width], readout.bias, bound=len(decoder.layers))
         self.output = OutputLayer(
-            model.embedding.weight, model.output_bias, compute_type=compute_type, shortlist=shortlist
+            model.embedding.weight,
+            model.output_bias,
+            compute_type=compute_type,
+            shortlist=shortlist,
+            use_kernels=use_kernels,
         )
+        # Where there are kernels for it a step goes by these, see `translator.step`; else there are none.
+        self.kernel_layers = [layer for layer in (self.first, *self.later) if isinstance(layer, Int8Product)]
         self._layers = bridge.layers
         self.bridge = self._product(bridge.weight, bridge.bias, bound=1)
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
@@ -92,7 +100,7 @@ class PackedModel:
         meeting_context = [layer.inputs[:, width:] for layer in later] + [to_context]
         self.context_widths = [len(weight) for weight in meeting_context]
         self.values = self._value_products(torch.cat(meeting_context), model.encoder)
-        self.lexical = self._lexical_product(to_embedded, model) if decoder.lexical_shortcut else None
+        self.lexical = self._lexical_product(to_embedded) if decoder.lexical_shortcut else None
 
     def encode(self, source: PaddedIds) -> tuple[SentenceMemory, DecoderState]:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
@@ -110,7 +118,7 @@ class PackedModel:
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
         memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in (keys, projected, ~source.mask)))
-        return memory, state_of(self.bridge(encoded.summary.float()), self._layers)
+        return memory, state_of(self.squashed(self.bridge(encoded.summary.float())), self._layers)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.
@@ -134,6 +142,12 @@ class PackedModel:
             return contexts[:, 0], weights[:, 0]
         return contexts.sum(dim=1), weights.mean(dim=1)
 
+    def squashed(self, rows: Tensor, more: Tensor | None = None) -> Tensor:
+        """The hyperbolic tangent of rows, [N, any], or of their sum with others."""
+        if self.kernel_layers:
+            return kernels.tanh(rows, more)
+        return torch.tanh(rows if more is None else rows + more)
+
     def source_readouts(self, projected_values: Tensor, sentences: Tensor) -> Tensor:
         """What each source position adds to a readout that looks at it alone.
 
@@ -153,12 +167,21 @@ class PackedModel:
         return embedded
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
-        return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
+        return make_product(weight, bias, bound=bound, compute_type=self.compute_type, use_kernels=self._use_kernels)
 
-    def _lexical_product(self, weight: Tensor, model: TranslationModel) -> Product:
+    def _packed_encoder(self, encoder: Encoder) -> tuple[torch.dtype, Callable[[Tensor, PaddedIds], EncoderOutput]]:
+        """The encoder as it reads quickest, and what it wants its embeddings in."""
+        if self.compute_type == "int8" and self._use_kernels and kernels.available():
+            return torch.float32, KernelEncoder(encoder, bound=self._longest)
+        rounded = self.compute_type != "float32" and has_bfloat16(self.device)
+        dtype = torch.bfloat16 if rounded else torch.float32
+        if can_pack(self.device):
+            return dtype, pack_layers(encoder, dtype)
+        return dtype, copy.deepcopy(encoder).to(dtype) if rounded else encoder
+
+    def _lexical_product(self, weight: Tensor) -> Product:
         """What a source position adds to the readout for being the piece it is."""
-        longest = float(model.embedding.weight.abs().max()) * model.embedding_scale
-        return self._product(weight, None, bound=longest)
+        return self._product(weight, None, bound=self._longest)
 
     def _value_products(self, weight: Tensor, encoder: Encoder) -> list[Product]:
         """One product for each head, which sees its slice of the encoder outputs."""

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from translator import kernels
 from translator.errors import ConfigError
 
 ComputeType = Literal["int8", "bfloat16", "float32"]
@@ -68,7 +69,9 @@ def _processor_has(question: str) -> bool:
     return bool(getattr(torch.cpu, question, lambda: False)())
 
 
-def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
+def make_product(
+    weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType, use_kernels: bool = True
+) -> Product:
     """Packs a product.
 
     Args:
@@ -76,13 +79,18 @@ def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_t
         bias: [out] float32, or None.
         bound: Largest magnitude a row will hold; only int8 asks.
         compute_type: How it is computed.
+        use_kernels: Whether int8 is computed by kernels of our own where they are available; else by PyTorch's.
 
     Returns:
         A function that gives `rows @ weight.t() + bias`.
     """
     if compute_type == "float32":
         return _float32(weight, bias)
-    return _bfloat16(weight, bias) if compute_type == "bfloat16" else _int8(weight, bias, bound)
+    if compute_type == "bfloat16":
+        return _bfloat16(weight, bias)
+    if use_kernels and kernels.available():
+        return kernels.Int8Product(weight, bias, bound=bound)
+    return _int8(weight, bias, bound)
 
 
 def _float32(weight: Tensor, bias: Tensor | None) -> Product:

@@ -14,7 +14,7 @@ class StepOutput(NamedTuple):
     """What one step gives for each row; the search neither keeps it nor writes to it.
 
     Columns may be a choice of the vocabulary, another for each row. It then holds no forbidden token, or at -inf, and
-    all of the best K + 1 of the others that the row may be continued with.
+    all of the best K + 1 of the others that the row may be continued with, besides as many as were to be to spare.
     """
 
     log_probs: Tensor  # [N, C] float32, normalised, so never above 0; NaN is taken for -inf, never chosen
@@ -37,12 +37,13 @@ class Stepper(Protocol):
             beam_size: The most rows that may become of one.
         """
 
-    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
         """Advance all rows.
 
         Args:
             token_ids: Their previous tokens. [N] int64
             places: Ascending: k + K * b for row k of sentence b. [N] int64
+            spare: So many of a row's tokens the search will strike out.
         """
 
     def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:

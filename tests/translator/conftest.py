@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from training.tokenizer import learn_tokenizer
+from translator import kernels
 from translator.checkpoint import Checkpoint, Manifest, Score, save_checkpoint
 from translator.config import DecodingOptions, ModelConfig
 from translator.inference import Translator
@@ -34,6 +35,10 @@ COMPUTE_TYPES: list[ComputeType] = ["float32", "bfloat16", "int8"]
 if choose_compute_type("auto", torch.device("cpu")) != "int8":
     COMPUTE_TYPES.remove("int8")  # this processor has no VNNI, and the service refuses it there
 needs_int8 = pytest.mark.skipif("int8" not in COMPUTE_TYPES, reason="int8 needs a processor with VNNI")
+
+needs_kernels = pytest.mark.skipif(
+    not kernels.available(), reason="built without a C compiler, or a processor without AVX-512 VNNI"
+)
 
 
 def make_model(seed: int = 0, *, weight: float = 1.0, **sizes: int | float) -> TranslationModel:

@@ -65,8 +65,9 @@ class ToyModel:
 class ToyStepper:
     """Runs a `ToyModel` on rows that each remember their prefix; unforgiving about what the search may do."""
 
-    def __init__(self, model: ToyModel, *, device: str = "cpu") -> None:
-        self.model, self.device = model, device
+    def __init__(self, model: ToyModel, *, device: str = "cpu", frugal: bool = False) -> None:
+        """`frugal` says of each row the likeliest tokens alone, no more than it must."""
+        self.model, self.device, self.frugal = model, device, frugal
         self.sources: list[Ids] = []
         self.prefixes: list[Ids] = []
         self.owners: list[int] = []  # of each row
@@ -83,7 +84,7 @@ class ToyStepper:
         self.sources += [tuple(source) for source in sources]
         self.prefixes += [()] * len(sources)
 
-    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
         assert token_ids.dtype == places.dtype == torch.int64
         assert token_ids.shape == places.shape == (len(self.sources),)
         assert self.due is None, "rows of a sentence that left are still there"
@@ -105,8 +106,12 @@ class ToyStepper:
         # Whole numbers that bfloat16 can hold, to know a row by.
         marks = [(len(prefix), (BOS, *prefix)[-1], source[0]) for source, prefix in rows]
         states = torch.tensor(marks, device=self.device, dtype=torch.float32)
+        columns = None
+        if self.frugal:
+            log_probs[:, list(FORBIDDEN)] = DEAD
+            log_probs, columns = log_probs.topk(min(self.beam_size + 1 + spare, self.model.vocab_size))
         self._previous = [(output, output.clone()) for output in (log_probs, attention_weights, states)]
-        return StepOutput(log_probs, attention_weights, states)
+        return StepOutput(log_probs, attention_weights, states, columns)
 
     def explain(self, sentences: Tensor, token_ids: Tensor, attention_weights: Tensor, states: Tensor) -> Tensor:
         """The attention turned round and with the token in it, so that it is known by it."""

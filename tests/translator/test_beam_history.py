@@ -3,6 +3,7 @@
 from math import isnan
 from random import Random
 
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,20 +27,20 @@ class Copies:
 def step(history: BeamHistory, sentences: list[Copies], random: Random) -> None:
     count, longest = len(sentences), max(sentence.source_length for sentence in sentences)
     token_ids = [[random.randrange(100) for _ in range(BEAM_SIZE)] for _ in sentences]
-    parents = [[random.randrange(BEAM_SIZE) for _ in range(BEAM_SIZE)] for _ in sentences]
+    counts = [random.randint(1, BEAM_SIZE) for _ in sentences]  # rows that live
+    parents = [[random.randrange(count) for _ in range(BEAM_SIZE)] for count in counts]
     generator = torch.Generator().manual_seed(random.randrange(10**6))
     attention_weights = torch.rand(count, BEAM_SIZE, longest, generator=generator)
-    lives = torch.rand(count, BEAM_SIZE, generator=generator).view(-1) < 0.8
+    lives = (torch.arange(BEAM_SIZE) < torch.tensor(counts)[:, None]).view(-1)
     states = torch.randint(256, (count * BEAM_SIZE, 4), generator=generator).float()
     history.write(
-        torch.tensor([sentence.slot for sentence in sentences]),
-        torch.tensor([sentence.age for sentence in sentences]),
-        oldest=max(sentence.age for sentence in sentences),
-        token_ids=torch.tensor(token_ids),
-        parents=torch.tensor(parents),
-        log_probs=-torch.tensor(token_ids, dtype=torch.float32),
-        attention_weights=attention_weights,
-        places=torch.arange(count * BEAM_SIZE)[lives],
+        np.array([sentence.slot for sentence in sentences]),
+        np.array([sentence.age for sentence in sentences]),
+        token_ids=np.array(token_ids),
+        parents=np.array(parents),
+        log_probs=-np.array(token_ids, dtype=np.float32),
+        first=np.cumsum([0, *counts[:-1]]),
+        attention_weights=attention_weights.flatten(0, 1)[lives],
         states=states[lives],
     )
     said = torch.where(lives[:, None], states, torch.nan).tolist()

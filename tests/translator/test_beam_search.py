@@ -60,13 +60,13 @@ def options_for(
     )
 
 
-def search_of(model: ToyModel, options: DecodingOptions) -> tuple[BeamSearch, ToyStepper]:
-    stepper = ToyStepper(model)
+def search_of(model: ToyModel, options: DecodingOptions, *, frugal: bool = False) -> tuple[BeamSearch, ToyStepper]:
+    stepper = ToyStepper(model, frugal=frugal)
     return BeamSearch(stepper, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN), stepper
 
 
-def alone(model: ToyModel, source: Ids, options: DecodingOptions) -> list[Hypothesis]:
-    search, _ = search_of(model, options)
+def alone(model: ToyModel, source: Ids, options: DecodingOptions, *, frugal: bool = False) -> list[Hypothesis]:
+    search, _ = search_of(model, options, frugal=frugal)
     [ticket] = search.admit([source])
     return search.run()[ticket]
 
@@ -125,6 +125,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(
     delay=st.integers(0, 4),
     no_repeat=st.sampled_from([0, 0, 2, 3]),
     source=st.sampled_from([SOURCE, *SOURCES]),
+    frugal=st.booleans(),
     data=st.data(),
 )
 def test_stopping_early_gives_what_running_to_the_end_gives(
@@ -138,6 +139,7 @@ def test_stopping_early_gives_what_running_to_the_end_gives(
     delay: int,
     no_repeat: int,
     source: Ids,
+    frugal: bool,
     data: st.DataObject,
 ) -> None:
     n_best = data.draw(st.integers(1, beam_size))
@@ -152,7 +154,7 @@ def test_stopping_early_gives_what_running_to_the_end_gives(
         no_repeat=no_repeat,
     )
     expected = plain_beam_search(model, source, options)
-    hypotheses = alone(model, source, options)
+    hypotheses = alone(model, source, options, frugal=frugal)
     assert [each.token_ids for each in hypotheses] == [each.token_ids for each in expected]
     assert [each.finished for each in hypotheses] == [each.finished for each in expected]
 
@@ -460,8 +462,8 @@ def test_eos_cannot_be_forbidden() -> None:
 
 
 class _Narrow(ToyStepper):
-    def step(self, token_ids: Tensor, places: Tensor) -> StepOutput:
-        log_probs, attention_weights, states, _ = super().step(token_ids, places)
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
+        log_probs, attention_weights, states, _ = super().step(token_ids, places, spare)
         return StepOutput(log_probs, attention_weights[:, :1], states)
 
 

@@ -299,10 +299,10 @@ def test_cancelling_stops_before_the_next_step(
     steps = 0
     step = DecodingSession.step
 
-    def counted_step(self: DecodingSession, *rows: torch.Tensor) -> object:
+    def counted_step(self: DecodingSession, token_ids: torch.Tensor, places: torch.Tensor, spare: int = 0) -> object:
         nonlocal steps
         steps += 1
-        return step(self, *rows)
+        return step(self, token_ids, places, spare)
 
     monkeypatch.setattr(DecodingSession, "step", counted_step)
     with pytest.raises(CancelledError, match="The translation was cancelled"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.translator import numpy_model
-from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8
+from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8, needs_kernels
 from tests.translator.full_beams import FullBeams
 from translator.batch import pad
 from translator.decoding_session import room_for
@@ -31,7 +31,7 @@ sources = st.lists(st.lists(ids, min_size=1, max_size=7), min_size=1, max_size=4
 
 def follow(session: FullBeams, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Steps all rows along targets of one length: log-probabilities [N, T, V] and attention [N, T, S]."""
-    steps = [session.step(column) for column in torch.tensor(targets).t()]
+    steps = [session.step_in_full(column) for column in torch.tensor(targets).t()]
     return torch.stack([step.log_probs for step in steps], 1), torch.stack(
         [step.attention_weights for step in steps], 1
     )
@@ -107,9 +107,47 @@ def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
     alone.admit(SOURCES[1:2], 2)
     company.admit(SOURCES, 2)
     for token in (BOS, 7, 9):
-        one = alone.step(torch.tensor([token, token + 1])).log_probs
-        other = company.step(torch.tensor([5, 6, token, token + 1, 8, 9])).log_probs
-        assert torch.equal(one, other[2:4])
+        one = alone.step(torch.tensor([token, token + 1]))
+        other = company.step(torch.tensor([5, 6, token, token + 1, 8, 9]))
+        assert torch.equal(one.log_probs, other.log_probs[2:4])
+        assert (one.token_ids is None) == (other.token_ids is None)
+        if one.token_ids is not None and other.token_ids is not None:
+            assert torch.equal(one.token_ids, other.token_ids[2:4])
+
+
+@needs_kernels
+@settings(max_examples=20)
+@given(sources, st.integers(1, 3), st.integers(0, 3), st.sets(ids, max_size=3))
+def test_a_step_gives_the_best_tokens_of_the_whole_vocabulary(
+    sources: list[list[int]], beam_size: int, spare: int, forbidden: set[int]
+) -> None:
+    engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
+    best, full = (engine.session(forbidden_ids=sorted(forbidden)) for _ in range(2))
+    token_ids, places = torch.full((len(sources),), BOS), torch.arange(len(sources)) * beam_size
+    for session in (best, full):
+        session.admit(sources, beam_size)
+    for _ in range(3):
+        found, everything = best.step(token_ids, places, spare), full.step_in_full(token_ids, places)
+        possible = everything.log_probs.index_fill(1, torch.tensor(sorted(forbidden), dtype=torch.int64), -torch.inf)
+        expected = possible.topk(beam_size + 1 + spare)
+        torch.testing.assert_close(found.log_probs, expected.values, rtol=1e-5, atol=1e-5)
+        assert found.token_ids is not None
+        torch.testing.assert_close(everything.log_probs.gather(1, found.token_ids), found.log_probs)
+        token_ids = found.token_ids[:, 0]
+
+
+@pytest.mark.parametrize("lexical_shortcut", [False, True])
+@needs_kernels
+def test_with_and_without_kernels_a_step_is_the_same_but_for_rounding(lexical_shortcut: bool) -> None:
+    model = make_model(3, lexical_shortcut=lexical_shortcut)
+    found = []
+    for use_kernels in (True, False):
+        session = FullBeams(DecodingEngine(model, pad_id=PAD, compute_type="int8", use_kernels=use_kernels))
+        session.admit(SOURCES, 2)
+        found.append(follow(session, [[BOS, 4, 19, 19, 8, 6]] * 6))
+    (one, looked), (other, looked_there) = found
+    assert (one - other).abs().max() < 0.1  # the encoder is in int8 with kernels, in bfloat16 without
+    assert (looked - looked_there).abs().max() < 0.02
 
 
 @settings(max_examples=20)
@@ -119,8 +157,10 @@ def test_no_row_is_larger_than_its_product_was_told(
 ) -> None:
     """With weights of 50 every gate is open or shut, and the outputs of the layers are as large as they can be."""
 
-    def checked(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
-        product = make_product(weight, bias, bound=bound, compute_type=compute_type)
+    def checked(
+        weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType, use_kernels: bool
+    ) -> Product:
+        product = make_product(weight, bias, bound=bound, compute_type=compute_type, use_kernels=use_kernels)
 
         def check(*parts: Tensor) -> Tensor:
             assert max(part.abs().max() for part in parts) <= bound

@@ -17,7 +17,7 @@ from translator.products import LEVELS, ComputeType, _rounded_up, choose_compute
 sizes = st.integers(1, 40)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     st.sampled_from(COMPUTE_TYPES),
     sizes,
@@ -25,15 +25,16 @@ sizes = st.integers(1, 40)
     sizes,
     st.sampled_from([1.0, 2.0]),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 10**6),
 )
 def test_a_product_is_exact_but_for_rounding(
-    compute_type: ComputeType, rows: int, width: int, out: int, bound: float, with_bias: bool, seed: int
+    compute_type: ComputeType, rows: int, width: int, out: int, bound: float, with_bias: bool, own: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
     x = (torch.rand(rows, width) * 2 - 1) * bound
     weight, bias = torch.randn(out, width), torch.randn(out) if with_bias else None
-    found = make_product(weight, bias, bound=bound, compute_type=compute_type)(x)
+    found = make_product(weight, bias, bound=bound, compute_type=compute_type, use_kernels=own)(x)
     exact = x.double() @ weight.double().t() + (0 if bias is None else bias.double())
     magnitudes = x.abs() @ weight.abs().t()
     # Half a level for each factor of int8; half of the last of bfloat16's 8 bits for each factor, and for the result.
@@ -55,7 +56,7 @@ def test_a_product_is_exact_but_for_rounding(
 def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: int) -> None:
     torch.manual_seed(seed)
     x = torch.rand(rows, 24) * 2 - 1
-    product = make_product(torch.randn(9, 24), torch.randn(9), bound=1, compute_type="int8")
+    product = make_product(torch.randn(9, 24), torch.randn(9), bound=1, compute_type="int8", use_kernels=False)
     together = product(x)
     alone = torch.cat([product(x[n : n + 1]) for n in range(rows)])
     # The sums are whole numbers and equal; where AMX takes over for many rows, scale and bias round in another order.
@@ -67,7 +68,7 @@ def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: 
 def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
     code = (
         "import torch; from translator.products import make_product; "
-        "product = make_product(torch.randn(64, 48), None, bound=1, compute_type='int8'); "
+        "product = make_product(torch.randn(64, 48), None, bound=1, compute_type='int8', use_kernels=False); "
         f"product(torch.rand({rows}, 48))"
     )
     result = subprocess.run(
@@ -84,8 +85,9 @@ def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
 
 
 @needs_int8
-def test_the_bound_itself_is_a_level_that_can_be_reached() -> None:
-    product = make_product(torch.eye(2) * LEVELS, None, bound=3, compute_type="int8")
+@pytest.mark.parametrize("own", [True, False])
+def test_the_bound_itself_is_a_level_that_can_be_reached(own: bool) -> None:
+    product = make_product(torch.eye(2) * LEVELS, None, bound=3, compute_type="int8", use_kernels=own)
     extremes = torch.tensor([[3.0, -3.0]])
     torch.testing.assert_close(product(extremes), extremes * LEVELS)
 

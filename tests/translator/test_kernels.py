@@ -1,0 +1,220 @@
+"""The kernels against PyTorch's operations: the same sums, and what follows them within float32's last digits."""
+
+from math import ceil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests.translator.conftest import needs_kernels
+from translator import kernels
+from translator.batch import pad
+from translator.encoder import Encoder
+from translator.kernel_encoder import KernelEncoder
+from translator.kernels import LEVELS, Int8Product, attend
+from translator.lstm_cell import lstm_cell
+
+pytestmark = needs_kernels
+
+NONE, VNNI, AMX = range(3)
+seeds = st.integers(0, 10**6)
+widths = st.sampled_from([1, 5, 16, 63, 64, 65, 130])
+rows_of = st.sampled_from([1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 70])
+
+
+def at_level(product: Int8Product, level: int) -> Int8Product:
+    """Computes with what slower processors have."""
+    product.library = product.library._replace(level=min(level, product.library.level))
+    return product
+
+
+def uniform(*shape: int, bound: float = 1.0) -> Tensor:
+    return (torch.rand(shape) * 2 - 1) * bound
+
+
+def quantised(weight: Tensor, x: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Levels of weights and rows as whole numbers, and what a unit of their product is worth."""
+    scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
+    levels = (weight / scale[:, None]).round().long()
+    return levels, torch.floor(x * (LEVELS / bound) + 0.5).long(), scale.double() * bound / LEVELS
+
+
+@settings(max_examples=60)
+@given(rows=rows_of, width=widths, out=widths, level=st.sampled_from([VNNI, AMX]), seed=seeds)
+def test_a_product_is_the_sum_of_whole_numbers(rows: int, width: int, out: int, level: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    weight, bias, bound = torch.randn(out, width), torch.randn(out), 2.0
+    x = (uniform(rows, width) * LEVELS).round() * (bound / LEVELS)  # on a level, so that rounding cannot differ
+    levels, of_rows, unit = quantised(weight, x, bound)
+    exact = (of_rows @ levels.t()).double() * unit + bias.double()
+    found = at_level(Int8Product(weight, bias, bound=bound), level)(x)
+    torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(rows=rows_of, level=st.sampled_from([VNNI, AMX]), seed=seeds)
+def test_a_row_is_the_same_to_the_bit_alone_and_in_company(rows: int, level: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    product = at_level(Int8Product(torch.randn(50, 70), torch.randn(50), bound=1), level)
+    x = uniform(rows, 70)
+    assert torch.equal(product(x), torch.cat([product(row) for row in x.split(1)]))
+
+
+def test_rows_may_come_in_two_parts_and_be_strided() -> None:
+    product = Int8Product(torch.randn(20, 30), None, bound=1)
+    x = uniform(4, 50)
+    whole = x[:, 10:40]
+    assert torch.equal(product(whole[:, :13], whole[:, 13:]), product(whole.contiguous()))
+
+
+def test_what_is_larger_than_the_bound_is_cut_off() -> None:
+    product = Int8Product(torch.ones(1, 1), None, bound=1)
+    found = product(torch.tensor([[5.0], [-5.0]]))
+    torch.testing.assert_close(found, torch.tensor([[1.0], [-128 / LEVELS]]))
+
+
+@settings(max_examples=30)
+@given(rows=rows_of, width=st.sampled_from([1, 4, 16, 33]), table=st.booleans(), more=st.booleans(), seed=seeds)
+def test_an_lstm_step_is_that_of_pytorch(rows: int, width: int, table: bool, more: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    product = Int8Product(torch.randn(4 * width, 2 * width), torch.randn(4 * width), bound=1)
+    left, right, cell = uniform(rows, width), uniform(rows, width), torch.randn(rows, width)
+    entries, which = torch.randn(7, 4 * width).bfloat16(), torch.randint(7, (rows, 2))[:, 1]  # a column
+    added = torch.randn(rows, 4 * width + 9)[:, 5 : 5 + 4 * width]
+    gates = product(left, right).clone()
+    gates += entries[which].float() if table else 0.0
+    gates += added if more else 0.0
+    expected = lstm_cell(gates, cell)
+    given_table = (entries, which) if table else None
+    found = product.lstm(cell, left, right, more=added if more else None, table=given_table)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("gate", [-200.0, -90.0, -0.1, 0.0, 1e-4, 0.124, 0.126, 3.0, 90.0, 200.0])
+def test_gates_that_are_far_out_neither_overflow_nor_cancel(gate: float) -> None:
+    product = Int8Product(torch.zeros(4, 1), None, bound=1)
+    gates, cell = torch.full((1, 4), gate), torch.full((1, 1), 0.3)
+    expected = lstm_cell(gates.double().clone(), cell.double())
+    found = product.lstm(cell, torch.zeros(1, 1), more=gates)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other.float(), rtol=2e-6, atol=1e-38)
+
+
+@settings(max_examples=30)
+@given(rows=rows_of, out=st.integers(9, 1200), wanted=st.integers(1, 9), level=st.sampled_from([VNNI, AMX]), seed=seeds)
+def test_the_best_are_those_of_a_full_sort(rows: int, out: int, wanted: int, level: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    product = at_level(Int8Product(torch.randn(out, 20), torch.randn(out) * 3, bound=1), level)
+    x, allowed = uniform(rows, 20), torch.rand(out) < 0.7
+    allowed[:wanted] = True
+    log_probs, ids = product.best(x, allowed=product.bits(allowed), wanted=wanted)
+    everything = product(x).log_softmax(dim=1)
+    expected = everything.masked_fill(~allowed, -torch.inf).sort(dim=1, descending=True, stable=True)
+    torch.testing.assert_close(log_probs, expected.values[:, :wanted], rtol=1e-5, atol=1e-5)
+    assert torch.equal(ids, expected.indices[:, :wanted])
+
+
+def test_of_equals_the_lower_one_comes_first_whoever_found_it() -> None:
+    product = Int8Product(torch.zeros(1500, 8), None, bound=1)
+    allowed = torch.ones(1500, dtype=torch.bool)
+    allowed[1] = False
+    log_probs, ids = product.best(uniform(3, 8), allowed=product.bits(allowed), wanted=4)
+    assert ids.tolist() == [[0, 2, 3, 4]] * 3
+    torch.testing.assert_close(log_probs, torch.full((3, 4), -torch.tensor(1500.0).log().item()))
+
+
+def test_fewer_than_are_wanted_leave_places_empty() -> None:
+    product = Int8Product(torch.randn(20, 8), None, bound=1)
+    allowed = torch.zeros(20, dtype=torch.bool)
+    allowed[7] = True
+    log_probs, ids = product.best(uniform(2, 8), allowed=product.bits(allowed), wanted=3)
+    assert ids[:, 0].tolist() == [7, 7]
+    assert (log_probs[:, 0] <= 0).all()
+    assert (log_probs[:, 1:] == -torch.inf).all()
+
+
+@settings(max_examples=30)
+@given(rows=st.integers(1, 20), heads=st.integers(1, 3), key=widths, value=widths, seed=seeds)
+def test_attention_is_that_of_pytorch(rows: int, heads: int, key: int, value: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    lengths = torch.tensor([3, 8, 5])
+    padding = torch.arange(8) >= lengths[:, None]
+    keys, values = torch.randn(3, 8, heads * key), torch.randn(3, 8, heads * value).bfloat16()
+    queries, of = torch.randn(rows, heads * key) / key**0.5, torch.randint(3, (rows,))
+    scores = torch.einsum("nhd,nshd->nhs", queries.unflatten(1, (heads, -1)), keys[of].unflatten(2, (heads, -1)))
+    shares = scores.masked_fill(padding[of][:, None], -torch.inf).softmax(dim=2)
+    expected = torch.einsum("nhs,nshm->nm", shares, values[of].float().unflatten(2, (heads, -1)))
+    context, weights = attend(queries, of, keys, values, padding, heads=heads)
+    torch.testing.assert_close(context, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weights, shares.mean(dim=1), rtol=1e-4, atol=1e-6)
+    assert (weights[padding[of]] == 0).all()
+
+
+class _Rounded(nn.Module):
+    """An LSTM layer word by word, its rows and weights rounded as the kernels round them."""
+
+    def __init__(self, layer: nn.Module, bound: float) -> None:
+        super().__init__()
+        weights = {name: weight.detach() for name, weight in layer.named_parameters()}
+        self.inputs, self.recurrent = weights["weight_ih_l0"], weights["weight_hh_l0"]
+        self.bias, self.bound = weights["bias_ih_l0"] + weights["bias_hh_l0"], bound
+
+    @staticmethod
+    def product(weight: Tensor, x: Tensor, bound: float) -> Tensor:
+        levels, rows, unit = quantised(weight, x, bound)
+        return ((rows @ levels.t()).double() * unit).float()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        hidden = cell = x.new_zeros(len(x), self.recurrent.shape[1])
+        outputs = []
+        for step in range(x.shape[1]):
+            gates = self.product(self.inputs, x[:, step], self.bound) + self.bias
+            enter, forget, candidate, leave = (gates + self.product(self.recurrent, hidden, 1)).chunk(4, dim=1)
+            cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+            hidden = leave.sigmoid() * cell.tanh()
+            outputs.append(hidden)
+        return torch.stack(outputs, dim=1), None
+
+
+@pytest.mark.parametrize("lengths", [[6], [1, 6, 3], [*[4] * 40, 9, 1]], ids=["one", "three", "two groups"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_encoder_is_the_one_that_trains_but_for_rounding(lengths: list[int], layers: int, threads: int) -> None:
+    torch.manual_seed(1)
+    encoder = Encoder(input_size=10, hidden_size=8, layers=layers, dropout=0.0).eval()
+    embedded, source = torch.randn(len(lengths), max(lengths), 10), pad([[5] * length for length in lengths], 0)
+    bound = ceil(float(embedded.abs().max()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    with torch.no_grad():
+        found = KernelEncoder(encoder, bound=bound)(embedded, source)
+        for directions in (encoder.forwards, encoder.backwards):
+            for depth, layer in enumerate(directions):
+                directions[depth] = _Rounded(layer, depth or bound)
+        expected = encoder(embedded, source)
+    torch.set_num_threads(before)
+    real = source.mask[..., None]
+    # A number beside the border of two levels may fall on the other side, which is a level's worth somewhere.
+    difference = (found.encoder_outputs - expected.encoder_outputs) * real
+    assert difference.abs().max() < 0.02
+    assert difference.abs().mean() < 1e-4
+    torch.testing.assert_close(found.summary, expected.summary, atol=0.02, rtol=0)
+    assert (found.encoder_outputs[~source.mask] == 0).all()
+
+
+def test_what_was_not_built_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_library", lambda: None)
+    assert not kernels.available()
+    with pytest.raises(RuntimeError, match="the kernels are not available here"):
+        Int8Product(torch.ones(1, 1), None, bound=1)
+
+
+def test_the_kernels_share_the_threads_of_pytorch() -> None:
+    """Two pools of threads would wait for one another's cores."""
+    with open("/proc/self/maps") as maps:
+        paths = {Path(line.split()[-1]) for line in maps if "/" in line}
+    # Others bring a copy under a name of its own (libgomp-6a29c32d.so.1).
+    assert len([path for path in paths if path.name.startswith("libgomp.so")]) == 1

@@ -1,0 +1,583 @@
+/* The inner loops of a decoding step, for processors with AVX-512 VNNI, and faster ones with AMX.
+ *
+ * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing here
+ * knows of Python; nothing is kept between calls; a row never sees another, so that its numbers are the same to the bit
+ * whoever else is in the batch. Matrices are row-major and dense. Functions return 0, or -1 if there is no memory.
+ *
+ * Products are of unsigned rows (moved up by 128) with signed weights, summed exactly in 32 bits. Weights lie in blocks of
+ * 16 outputs; within one, four inputs of each output side by side: what one VNNI instruction multiplies, and sixteen such
+ * stretches are what one AMX tile holds. So both read the same table:
+ *
+ *     weights[out / 16][in / 4][out % 16][in % 4]
+ *
+ * Source: Intel's Intrinsics Guide, VPDPBUSD and TDPBUSD; the running sum of a softmax, Milakov & Gimelshein 2018.
+ */
+
+#include <stdint.h>
+
+#if defined(__x86_64__) && defined(__linux__)
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { NONE = 0, VNNI = 1, AMX = 2 };
+
+/* What this processor and its kernel allow; asks the latter for the tiles, once and for all threads. */
+int carousel_level(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vnni"))
+        return NONE;
+    unsigned features = 0, unused = 0, leaf = 7, subleaf = 0;
+    __asm__("cpuid" : "+a"(leaf), "=b"(unused), "+c"(subleaf), "=d"(features));
+    const unsigned tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    const int request_permission = 0x1023, tile_data = 18;
+    if ((features & tiles) == tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0)
+        return AMX;
+    return VNNI;
+}
+
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8")
+
+#define OUTS 16        /* outputs in a block */
+#define DEPTH 64       /* inputs in a tile; every product's inputs are filled up to a multiple of it */
+#define FEW_ROWS 8     /* that VNNI takes at once */
+#define TILE_ROWS 3    /* from so many on AMX is quicker */
+#define GROUP 32       /* rows that AMX takes at once */
+#define PASS 32        /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
+#define ZERO_POINT 128
+
+typedef struct {
+    const int8_t *weights; /* packed */
+    const int32_t *shift;  /* [out] what moving the rows up adds to a sum */
+    const float *scale;    /* [out] from sums to results */
+    const float *bias;     /* [out] */
+    int64_t in;            /* a multiple of DEPTH */
+    int64_t out;           /* a multiple of OUTS */
+    float levels;          /* what a row's number is multiplied by */
+} Product;
+
+/* Rows that may come in two parts, which belong side by side; the right one has width 0 where there is none. */
+typedef struct {
+    const float *left, *right; /* [rows][width] */
+    int64_t left_width, right_width;
+} Rows;
+
+static inline __m512 exponential(__m512 x) {
+    /* 2^n times a polynomial of the rest, within 2 units in the last place; 0 far below. */
+    x = _mm512_max_ps(x, _mm512_set1_ps(-100.0f));
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+static inline __m512 sigmoid(__m512 x) {
+    const __m512 one = _mm512_set1_ps(1.0f);
+    return _mm512_div_ps(one, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+}
+
+static inline __m512 hyperbolic_tangent(__m512 x) {
+    /* 1 - 2 / (1 + e^2x); near 0, where that would cancel, the series. */
+    const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
+    const __m512 far = _mm512_sub_ps(one, _mm512_div_ps(two, _mm512_add_ps(one, exponential(_mm512_mul_ps(x, two)))));
+    const __m512 square = _mm512_mul_ps(x, x);
+    __m512 p = _mm512_fmadd_ps(square, _mm512_set1_ps(-17.0f / 315), _mm512_set1_ps(2.0f / 15));
+    p = _mm512_fmadd_ps(square, p, _mm512_set1_ps(-1.0f / 3));
+    const __m512 near = _mm512_fmadd_ps(_mm512_mul_ps(x, square), p, x);
+    const __mmask16 small = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(0.125f), _CMP_LT_OQ);
+    return _mm512_mask_mov_ps(_mm512_min_ps(far, one), small, near);
+}
+
+/* The first `count` of 16 numbers. */
+static inline __mmask16 first(int64_t count) { return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1); }
+
+static inline __m512 widened(const uint16_t *bfloats, __mmask16 those) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(those, bfloats)), 16));
+}
+
+/* ---- Products ---------------------------------------------------------------------------------------------------- */
+
+/* Rounds numbers to levels around the zero point; 0 and 255 hold what should not have been so large. */
+static void round_to_levels(uint8_t *to, const float *from, int64_t width, float levels) {
+    const __m512 middle = _mm512_set1_ps(ZERO_POINT + 0.5f);
+    for (int64_t i = 0; i < width; i += 16) {
+        const __mmask16 those = first(width - i);
+        const __m512 x = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, from + i), _mm512_set1_ps(levels), middle);
+        const __m512i whole = _mm512_max_epi32(_mm512_cvttps_epi32(x), _mm512_setzero_si512());
+        _mm_mask_storeu_epi8(to + i, those, _mm512_cvtusepi32_epi8(whole));
+    }
+}
+
+/* Rounds one row, and fills it up with what weighs nothing. */
+static void quantise(uint8_t *to, const Rows *input, int64_t row, const Product *product) {
+    const int64_t left = input->left_width, right = input->right_width, width = left + right;
+    round_to_levels(to, input->left + row * left, left, product->levels);
+    round_to_levels(to + left, input->right + row * right, right, product->levels);
+    memset(to + width, ZERO_POINT, (size_t)(product->in - width));
+}
+
+static inline __m512 result(__m512i sum, const Product *product, int64_t out) {
+    const __m512i moved = _mm512_sub_epi32(sum, _mm512_loadu_si512(product->shift + out));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(moved), _mm512_loadu_ps(product->scale + out),
+                           _mm512_loadu_ps(product->bias + out));
+}
+
+/* `count` rows with one block of outputs; a constant count keeps the sums in registers. */
+static inline __attribute__((always_inline)) void few(const int count, const uint8_t *rows, const Product *product,
+                                                      int64_t block, float *to, int64_t stride) {
+    const int8_t *weights = product->weights + block * OUTS * product->in;
+    __m512i sums[FEW_ROWS];
+    for (int r = 0; r < count; r++) sums[r] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < product->in; i += 4) {
+        const __m512i these = _mm512_load_si512(weights + i * OUTS);
+        for (int r = 0; r < count; r++) {
+            int32_t four;
+            memcpy(&four, rows + r * product->in + i, 4);
+            sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_set1_epi32(four), these);
+        }
+    }
+    for (int r = 0; r < count; r++) _mm512_storeu_ps(to + r * stride, result(sums[r], product, block * OUTS));
+}
+
+static void block_of_few(int64_t count, const uint8_t *rows, const Product *product, int64_t block, float *to,
+                         int64_t stride) {
+    switch (count) {
+        case 1: few(1, rows, product, block, to, stride); return;
+        case 2: few(2, rows, product, block, to, stride); return;
+        case 3: few(3, rows, product, block, to, stride); return;
+        case 4: few(4, rows, product, block, to, stride); return;
+        case 5: few(5, rows, product, block, to, stride); return;
+        case 6: few(6, rows, product, block, to, stride); return;
+        case 7: few(7, rows, product, block, to, stride); return;
+        default: few(8, rows, product, block, to, stride); return;
+    }
+}
+
+typedef struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} TileConfiguration;
+
+static void use_tiles(void) {
+    TileConfiguration all = {.palette = 1};
+    for (int tile = 0; tile < 8; tile++) all.row_bytes[tile] = 64, all.rows[tile] = 16;
+    _tile_loadconfig(&all);
+}
+
+/* 32 rows with two blocks of outputs (or one); `rows` has room for 32, of which `count` count. */
+static void blocks_by_tiles(int64_t count, const uint8_t *rows, const Product *product, int64_t block, int both,
+                            float *to, int64_t stride) {
+    const int64_t in = product->in;
+    const int8_t *left = product->weights + block * OUTS * in, *right = both ? left + OUTS * in : left;
+    const int lower = count > 16;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t i = 0; i < in; i += DEPTH) {
+        _tile_loadd(4, rows + i, in);
+        _tile_loadd(6, left + i * OUTS, 64);
+        _tile_dpbusd(0, 4, 6);
+        if (both) {
+            _tile_loadd(7, right + i * OUTS, 64);
+            _tile_dpbusd(1, 4, 7);
+        }
+        if (lower) {
+            _tile_loadd(5, rows + 16 * in + i, in);
+            _tile_dpbusd(2, 5, 6);
+            if (both) _tile_dpbusd(3, 5, 7);
+        }
+    }
+    int32_t sums[4][16][16] __attribute__((aligned(64)));
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(1, sums[1], 64);
+    _tile_stored(2, sums[2], 64);
+    _tile_stored(3, sums[3], 64);
+    for (int64_t r = 0; r < count; r++)
+        for (int64_t b = 0; b <= both; b++)
+            _mm512_storeu_ps(to + r * stride + b * OUTS, result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product,
+                                                                (block + b) * OUTS));
+}
+
+/* Blocks begin to end - 1 for `count` rows, at most GROUP, into to[row][block - begin]. */
+static void blocks(int64_t count, const uint8_t *rows, const Product *product, int64_t begin, int64_t end, float *to,
+                   int64_t stride, int by_tiles) {
+    if (by_tiles) {
+        for (int64_t block = begin; block < end; block += 2)
+            blocks_by_tiles(count, rows, product, block, block + 1 < end, to + (block - begin) * OUTS, stride);
+        return;
+    }
+    for (int64_t r = 0; r < count; r += FEW_ROWS)
+        for (int64_t block = begin; block < end; block++)
+            block_of_few(count - r < FEW_ROWS ? count - r : FEW_ROWS, rows + r * product->in, product, block,
+                         to + r * stride + (block - begin) * OUTS, stride);
+}
+
+/* Room for quantised rows: whole groups, so that a tile never reads past the end. */
+static uint8_t *room_for(int64_t rows, int64_t in) {
+    return aligned_alloc(64, (size_t)((rows + GROUP - 1) / GROUP * GROUP * in));
+}
+
+/* Everything below `multiply` runs in a team of threads, each of which calls it with the same arguments. */
+static void multiply(const Rows *input, int64_t rows, const Product *product, uint8_t *room, float *to,
+                     int level) {
+    const int64_t all = product->out / OUTS, at_once = 4, jobs = (all + at_once - 1) / at_once;
+    const int by_tiles = level == AMX && rows >= TILE_ROWS;
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < rows; row++) quantise(room + row * product->in, input, row, product);
+    if (by_tiles) use_tiles();
+#pragma omp for schedule(static)
+    for (int64_t job = 0; job < jobs; job++) {
+        const int64_t begin = job * at_once, end = begin + at_once < all ? begin + at_once : all;
+        for (int64_t row = 0; row < rows; row += GROUP)
+            blocks(rows - row < GROUP ? rows - row : GROUP, room + row * product->in, product, begin, end,
+                   to + row * product->out + begin * OUTS, product->out, by_tiles);
+    }
+    if (by_tiles) _tile_release();
+}
+
+/* to[rows][out] = rows @ weights + bias */
+int carousel_multiply(const Rows *input, int64_t rows, const Product *product, float *to, int level,
+                      int threads) {
+    uint8_t *room = room_for(rows, product->in);
+    if (!room) return -1;
+#pragma omp parallel num_threads(threads)
+    multiply(input, rows, product, room, to, level);
+    free(room);
+    return 0;
+}
+
+/* ---- LSTM -------------------------------------------------------------------------------------------------------- */
+
+/* One row's next state from its gates: input, forget, output, cell, `width` of each. */
+static void cell_of(const float *gates, const float *more, const uint16_t *table, int64_t width, const float *cell,
+                    float *hidden, float *next) {
+    for (int64_t i = 0; i < width; i += 16) {
+        const __mmask16 those = first(width - i);
+        __m512 gate[4];
+        for (int g = 0; g < 4; g++) {
+            gate[g] = _mm512_maskz_loadu_ps(those, gates + g * width + i);
+            if (more) gate[g] = _mm512_add_ps(gate[g], _mm512_maskz_loadu_ps(those, more + g * width + i));
+            if (table) gate[g] = _mm512_add_ps(gate[g], widened(table + g * width + i, those));
+        }
+        const __m512 kept = _mm512_mul_ps(sigmoid(gate[1]), _mm512_maskz_loadu_ps(those, cell + i));
+        const __m512 now = _mm512_fmadd_ps(sigmoid(gate[0]), hyperbolic_tangent(gate[3]), kept);
+        _mm512_mask_storeu_ps(next + i, those, now);
+        _mm512_mask_storeu_ps(hidden + i, those, _mm512_mul_ps(sigmoid(gate[2]), hyperbolic_tangent(now)));
+    }
+}
+
+/* One step of one layer of `width` units. What its gates add up besides is in more[row][more_stride] or, in bfloat16,
+ * table[which[row]][4 width]; either may be absent. */
+int carousel_lstm(const Rows *input, int64_t rows, const Product *product, int64_t width, const float *more,
+                  int64_t more_stride, const uint16_t *table, const int64_t *which, const float *cell, float *hidden,
+                  float *next, int level, int threads) {
+    uint8_t *room = room_for(rows, product->in);
+    float *gates = aligned_alloc(64, (size_t)(rows * product->out) * sizeof(float));
+    if (!room || !gates) {
+        free(room);
+        free(gates);
+        return -1;
+    }
+#pragma omp parallel num_threads(threads)
+    {
+        multiply(input, rows, product, room, gates, level);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; row++)
+            cell_of(gates + row * product->out, more ? more + row * more_stride : 0,
+                    table ? table + which[row] * 4 * width : 0, width, cell + row * width, hidden + row * width,
+                    next + row * width);
+    }
+    free(room);
+    free(gates);
+    return 0;
+}
+
+/* One direction of a bidirectional layer. */
+typedef struct {
+    Product inputs, recurrent;
+} Direction;
+
+/* A layer's sentences. */
+typedef struct {
+    int64_t batch, length, in_width, width; /* sentences, positions, numbers of an input, units of a direction */
+    const float *inputs;                    /* [batch][length][in_width] */
+    const int64_t *lengths;                 /* [batch] */
+    const int64_t *order;                   /* [batch] the sentences, the longest first */
+    int64_t residual;                       /* whether outputs have the inputs added, which then are as wide */
+    float *outputs;                         /* [batch][length][2][width], 0 behind a sentence */
+    float *summary;                         /* [batch][2][width], each direction's last output */
+} Layer;
+
+/* Room for what one thread works on. */
+typedef struct {
+    uint8_t *inputs, *states;                /* quantised, of GROUP rows */
+    float *gates, *sums, *cells, *hidden;    /* [GROUP][4 width], likewise, [GROUP][width], [width] */
+} Desk;
+
+static int64_t live_at(int64_t step, const Layer *layer, const int64_t *those, int64_t count) {
+    while (count > 0 && layer->lengths[those[count - 1]] <= step) count--;
+    return count;
+}
+
+/* Reads at most GROUP sentences in one direction: who is at its end leaves, which are always the last ones. Of few
+ * sentences the inputs of several steps are multiplied together. */
+static void read_group(const Layer *layer, const Direction *direction, int side, const int64_t *those, int64_t count,
+                       const Desk *desk, int level) {
+    const Product *inputs = &direction->inputs, *recurrent = &direction->recurrent;
+    const int64_t width = layer->width, longest = layer->lengths[those[0]], ahead = GROUP / count;
+    memset(desk->states, ZERO_POINT, (size_t)(count * recurrent->in));
+    memset(desk->cells, 0, (size_t)(count * width) * sizeof(float));
+    if (level == AMX) use_tiles();
+    for (int64_t start = 0; start < longest; start += ahead) {
+        const int64_t end = start + ahead < longest ? start + ahead : longest;
+        int64_t read = 0, used = 0;
+        for (int64_t t = start; t < end; t++)
+            for (int64_t r = 0, live = live_at(t, layer, those, count); r < live; r++, read++) {
+                const int64_t b = those[r], at = b * layer->length + (side ? layer->lengths[b] - 1 - t : t);
+                const Rows row = {layer->inputs + at * layer->in_width, layer->inputs, layer->in_width, 0};
+                quantise(desk->inputs + read * inputs->in, &row, 0, inputs);
+            }
+        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out, level == AMX && read >= TILE_ROWS);
+        for (int64_t t = start; t < end; t++) {
+            const int64_t live = live_at(t, layer, those, count);
+            blocks(live, desk->states, recurrent, 0, recurrent->out / OUTS, desk->sums, recurrent->out,
+                   level == AMX && live >= TILE_ROWS);
+            for (int64_t r = 0; r < live; r++, used++) {
+                const int64_t b = those[r], at = b * layer->length + (side ? layer->lengths[b] - 1 - t : t);
+                float *to = layer->outputs + (at * 2 + side) * width, *cell = desk->cells + r * width;
+                cell_of(desk->sums + r * recurrent->out, desk->gates + used * inputs->out, 0, width, cell, desk->hidden, cell);
+                round_to_levels(desk->states + r * recurrent->in, desk->hidden, width, recurrent->levels);
+                const float *below = layer->inputs + at * layer->in_width + side * width;
+                for (int64_t i = 0; i < width; i++) to[i] = desk->hidden[i] + (layer->residual ? below[i] : 0);
+                if (t == layer->lengths[b] - 1)
+                    memcpy(layer->summary + (b * 2 + side) * width, desk->hidden, (size_t)width * sizeof(float));
+            }
+        }
+    }
+    if (level == AMX) _tile_release();
+}
+
+/* One bidirectional layer over whole sentences, which need not be of one length, each direction from a state of zeros. */
+int carousel_read(const Layer *layer, const Direction *forwards, const Direction *backwards, int level, int threads) {
+    const int64_t groups = (layer->batch + GROUP - 1) / GROUP, width = layer->width;
+    int failed = 0;
+    memset(layer->outputs, 0, (size_t)(layer->batch * layer->length * 2 * width) * sizeof(float));
+    /* No thread waits for another: each has a direction and some of the sentences. */
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(| : failed)
+    for (int64_t job = 0; job < 2 * groups; job++) {
+        const Direction *direction = job % 2 ? backwards : forwards;
+        const int64_t begin = job / 2 * GROUP, left = layer->batch - begin;
+        const Desk desk = {
+            room_for(GROUP, direction->inputs.in),
+            room_for(GROUP, direction->recurrent.in),
+            malloc((size_t)(GROUP * direction->inputs.out) * sizeof(float)),
+            malloc((size_t)(GROUP * direction->recurrent.out) * sizeof(float)),
+            malloc((size_t)(GROUP * width) * sizeof(float)),
+            malloc((size_t)width * sizeof(float)),
+        };
+        if (desk.inputs && desk.states && desk.gates && desk.sums && desk.cells && desk.hidden)
+            read_group(layer, direction, job % 2, layer->order + begin, left < GROUP ? left : GROUP, &desk, level);
+        else
+            failed = 1;
+        free(desk.inputs);
+        free(desk.states);
+        free(desk.gates);
+        free(desk.sums);
+        free(desk.cells);
+        free(desk.hidden);
+    }
+    return -failed;
+}
+
+/* to[rows][width] = the hyperbolic tangent of left, or of left + right, whose rows are so far apart. */
+void carousel_tanh(int64_t rows, int64_t width, const float *left, int64_t left_stride, const float *right,
+                   int64_t right_stride, float *to, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (rows * width > 1 << 14)
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = 0; i < width; i += 16) {
+            const __mmask16 those = first(width - i);
+            __m512 x = _mm512_maskz_loadu_ps(those, left + row * left_stride + i);
+            if (right) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(those, right + row * right_stride + i));
+            _mm512_mask_storeu_ps(to + row * width + i, those, hyperbolic_tangent(x));
+        }
+}
+
+/* ---- Attention --------------------------------------------------------------------------------------------------- */
+
+static float dot(const float *left, const float *right, int64_t width) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += 16) {
+        const __mmask16 those = first(width - i);
+        sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, left + i), _mm512_maskz_loadu_ps(those, right + i), sum);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+/* Turns scores into shares; `length` of them. */
+static void softmax(float *scores, int64_t length) {
+    float most = -INFINITY, sum = 0;
+    for (int64_t s = 0; s < length; s++) most = scores[s] > most ? scores[s] : most;
+    for (int64_t s = 0; s < length; s++) sum += scores[s] = expf(scores[s] - most);
+    for (int64_t s = 0; s < length; s++) scores[s] /= sum;
+}
+
+/* context[row] = sum over heads and positions of share * values; weights[row] = mean over heads of the shares.
+ *
+ * keys [sentences][length][heads][key_width] · values in bfloat16 [sentences][length][heads][value_width] · padding
+ * [sentences][length] · of[row] says which sentence a row asks.
+ */
+int carousel_attend(const float *queries, int64_t rows, const int64_t *of, const float *keys, const uint16_t *values,
+                    const uint8_t *padding, int64_t length, int64_t heads, int64_t key_width, int64_t value_width,
+                    float *context, float *weights, int threads) {
+    memset(context, 0, (size_t)(rows * value_width) * sizeof(float));
+    memset(weights, 0, (size_t)(rows * length) * sizeof(float));
+    int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+    {
+        float *shares = malloc((size_t)length * sizeof(float));
+        failed |= !shares;
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; row++) {
+            const uint8_t *absent = padding + of[row] * length;
+            int64_t real = length; /* padding lies behind the tokens */
+            while (real > 0 && absent[real - 1]) real--;
+            float *sum = context + row * value_width;
+            for (int64_t head = 0; shares && head < heads; head++) {
+                const float *asked = queries + (row * heads + head) * key_width;
+                const float *key = keys + (of[row] * length * heads + head) * key_width;
+                const uint16_t *value = values + (of[row] * length * heads + head) * value_width;
+                for (int64_t s = 0; s < real; s++) shares[s] = dot(asked, key + s * heads * key_width, key_width);
+                softmax(shares, real);
+                for (int64_t s = 0; s < real; s++) weights[row * length + s] += shares[s] / heads;
+                for (int64_t i = 0; i < value_width; i += 16) {
+                    const __mmask16 those = first(value_width - i);
+                    __m512 total = _mm512_maskz_loadu_ps(those, sum + i);
+                    for (int64_t s = 0; s < real; s++)
+                        total = _mm512_fmadd_ps(_mm512_set1_ps(shares[s]), widened(value + s * heads * value_width + i, those),
+                                                total);
+                    _mm512_mask_storeu_ps(sum + i, those, total);
+                }
+            }
+        }
+        free(shares);
+    }
+    return -failed;
+}
+
+/* ---- What comes next --------------------------------------------------------------------------------------------- */
+
+/* The best of what one thread has seen for one row, and the softmax's sum so far. */
+typedef struct {
+    float most, sum;
+    float *logits; /* [wanted] best first; of equal ones the lower id */
+    int64_t *ids;
+    int64_t wanted;
+} Running;
+
+static void insert(Running *best, float logit, int64_t id) {
+    int64_t at = best->wanted - 1;
+    if (!(logit > best->logits[at])) return;
+    for (; at > 0 && logit > best->logits[at - 1]; at--) {
+        best->logits[at] = best->logits[at - 1];
+        best->ids[at] = best->ids[at - 1];
+    }
+    best->logits[at] = logit;
+    best->ids[at] = id;
+}
+
+/* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen. */
+static void take(Running *row, const float *logits, int64_t count, int64_t start, const uint16_t *open) {
+    __m512 most = _mm512_set1_ps(row->most);
+    for (int64_t i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_loadu_ps(logits + i));
+    const float now = _mm512_reduce_max_ps(most);
+    most = _mm512_set1_ps(now);
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < count; i += 16) {
+        const __m512 these = _mm512_loadu_ps(logits + i);
+        sum = _mm512_add_ps(sum, exponential(_mm512_sub_ps(these, most)));
+        __mmask16 better = _mm512_cmp_ps_mask(these, _mm512_set1_ps(row->logits[row->wanted - 1]), _CMP_GT_OQ);
+        for (better &= open[(start + i) / 16]; better; better &= better - 1) {
+            const int64_t at = i + __builtin_ctz(better);
+            insert(row, logits[at], start + at);
+        }
+    }
+    row->sum = (row->most > -INFINITY ? row->sum * expf(row->most - now) : 0) + _mm512_reduce_add_ps(sum);
+    row->most = now;
+}
+
+/* The best next tokens of each row and their log-probabilities, of a softmax over all outputs.
+ *
+ * log_probs, ids [rows][wanted], best first, -inf and 0 where there are fewer · open[out / 16] has a bit for each output that
+ * may be chosen; the others only count in the sum.
+ */
+int carousel_best(const Rows *input, int64_t rows, const Product *product, const uint16_t *open,
+                  int64_t wanted, float *log_probs, int64_t *ids, int level, int threads) {
+    const int64_t all = product->out / OUTS, passes = (all + PASS - 1) / PASS;
+    const int by_tiles = level == AMX && rows >= TILE_ROWS;
+    uint8_t *room = room_for(rows, product->in);
+    float *logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
+    Running *running = malloc((size_t)(threads * rows) * sizeof(Running));
+    float *best = malloc((size_t)(threads * rows * wanted) * sizeof(float));
+    int64_t *best_ids = malloc((size_t)(threads * rows * wanted) * sizeof(int64_t));
+    const int failed = !room || !logits || !running || !best || !best_ids;
+    for (int64_t i = 0; !failed && i < threads * rows * wanted; i++) best[i] = -INFINITY, best_ids[i] = 0;
+    for (int64_t i = 0; !failed && i < threads * rows; i++)
+        running[i] = (Running){-INFINITY, 0, best + i * wanted, best_ids + i * wanted, wanted};
+    for (int64_t row = 0; !failed && row < rows; row++) quantise(room + row * product->in, input, row, product);
+    /* Every thread has a stretch of the outputs, whose weights it alone reads. */
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int64_t thread = 0; thread < (failed ? 0 : threads); thread++) {
+        float *here = logits + thread * GROUP * PASS * OUTS;
+        if (by_tiles) use_tiles();
+        for (int64_t pass = passes * thread / threads; pass < passes * (thread + 1) / threads; pass++) {
+            const int64_t begin = pass * PASS, end = begin + PASS < all ? begin + PASS : all, width = (end - begin) * OUTS;
+            for (int64_t row = 0; row < rows; row += GROUP) {
+                const int64_t count = rows - row < GROUP ? rows - row : GROUP;
+                blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles);
+                for (int64_t r = 0; r < count; r++)
+                    take(running + thread * rows + row + r, here + r * width, width, begin * OUTS, open);
+            }
+        }
+        if (by_tiles) _tile_release();
+    }
+    for (int64_t row = 0; !failed && row < rows; row++) {
+        Running whole = {-INFINITY, 0, log_probs + row * wanted, ids + row * wanted, wanted};
+        for (int64_t i = 0; i < wanted; i++) whole.logits[i] = -INFINITY, whole.ids[i] = 0;
+        for (int64_t thread = 0; thread < threads; thread++) whole.most = fmaxf(whole.most, running[thread * rows + row].most);
+        for (int64_t thread = 0; thread < threads; thread++) {
+            const Running *part = running + thread * rows + row;
+            if (part->most > -INFINITY) whole.sum += part->sum * expf(part->most - whole.most);
+            for (int64_t i = 0; i < wanted && part->logits[i] > -INFINITY; i++) insert(&whole, part->logits[i], part->ids[i]);
+        }
+        const float total = whole.most + logf(whole.sum);
+        for (int64_t i = 0; i < wanted; i++) whole.logits[i] = fminf(whole.logits[i] - total, 0.0f);
+    }
+    free(room);
+    free(logits);
+    free(running);
+    free(best);
+    free(best_ids);
+    return -failed;
+}
+
+#else
+
+int carousel_level(void) { return 0; }
+
+#endif
