@@ -1,5 +1,6 @@
 """The factory of the application: settings in, FastAPI out. Importing it loads neither torch nor a model."""
 
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from api.routes import router
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
 from translator.processes import check_fork
+from translator.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from translator.model_pool import ModelPool
@@ -104,6 +106,7 @@ def open_models(settings: Settings) -> "ModelPool":
     """
     # oneDNN keeps the kernels of so many shapes, about half a megabyte each; requests that come and go make thousands.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    wait_briefly()
     from translator.model_pool import ModelPool
 
     if settings.workers > 1:
@@ -111,12 +114,14 @@ def open_models(settings: Settings) -> "ModelPool":
         import torch
 
         torch.set_num_threads(1)
-    return ModelPool.find(
+    models = ModelPool.find(
         settings.model,
         threads=settings.threads if settings.workers == 1 else None,
         compute_type=settings.compute_type,
         idle_seconds=settings.model_idle_seconds,
     )
+    gc.freeze()  # what was loaded stays; a collection that looked at all of it would hold everybody up for 100 ms
+    return models
 
 
 def threads_to_share() -> int:

@@ -6,7 +6,8 @@ For each compute type, greedy and with a beam of five: target tokens a second in
 sentence at a time (median and 99th percentile). The limit is the rate of the same packed products at 320 rows, measured
 just before; "of the limit" is the multiplications the steps and the encoder need (no padding, no lookups, and of the
 vocabulary what the shortlist leaves) over the time they took at that rate. Rounds are interleaved, and medians are
-shown: a shared machine is slow now and then.
+shown: a shared machine is slow now and then. int8 is measured with the kernels of this project and with PyTorch's
+operations, as it is where there are no kernels.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from training.cleaning import clean_line
 from training.corpus import read_lines
+from translator import kernels
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
 from translator.config import ModelConfig
@@ -81,6 +83,17 @@ class _CountingSession(DecodingSession):
         return int(columns[self._where(places).of // self._beam_size].sum())
 
 
+class Arithmetic(NamedTuple):
+    """How an engine computes."""
+
+    compute_type: ComputeType
+    use_kernels: bool = True
+
+    def __str__(self) -> str:
+        """Names it in the table."""
+        return self.compute_type if self.use_kernels else f"{self.compute_type}, PyTorch"
+
+
 class Measured(NamedTuple):
     """One round of one compute type and beam."""
 
@@ -94,7 +107,9 @@ def main() -> None:
     options = _arguments()
     checkpoint = load_checkpoint(find_checkpoint(options.model))
     sources = _sources(checkpoint, options)
-    types: list[ComputeType] = options.types or list(get_args(ComputeType))
+    types = [Arithmetic(each) for each in options.types or get_args(ComputeType)]
+    if Arithmetic("int8") in types and kernels.available():
+        types.insert(1, Arithmetic("int8", use_kernels=False))
     work = count_work(checkpoint.manifest.model)
     mega_row, mega_token = 2 * work.row / 1e6, 2 * work.source_token / 1e6
     print(
@@ -105,14 +120,18 @@ def main() -> None:
     shortlist = None if options.no_shortlist else checkpoint.shortlist
     engines = {
         each: CountingEngine(
-            checkpoint.model, pad_id=checkpoint.tokenizer.pad_id, compute_type=each, shortlist=shortlist
+            checkpoint.model,
+            pad_id=checkpoint.tokenizer.pad_id,
+            compute_type=each.compute_type,
+            shortlist=shortlist,
+            use_kernels=each.use_kernels,
         )
         for each in types
     }
     for engine in engines.values():
         engine.vocab_size = checkpoint.manifest.model.vocab_size
-    rates: dict[ComputeType, list[float]] = {each: [] for each in types}
-    found: dict[tuple[ComputeType, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
+    rates: dict[Arithmetic, list[float]] = {each: [] for each in types}
+    found: dict[tuple[Arithmetic, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
     for _ in range(options.rounds):
         for each in types:
             rates[each].append(matrix_rate(each))
@@ -144,9 +163,11 @@ def count_work(sizes: ModelConfig) -> Work:
     return Work(row, embedding, encoder + width * (width + projected) + lexical)
 
 
-def matrix_rate(compute_type: ComputeType, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
+def matrix_rate(arithmetic: Arithmetic, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
     """Measures the processor: GFLOP/s of a packed product of 320 rows."""
-    product = make_product(torch.randn(out, width), None, bound=1, compute_type=compute_type)
+    compute_type, use_kernels = arithmetic
+    weight = torch.randn(out, width)
+    product = make_product(weight, None, bound=1, compute_type=compute_type, use_kernels=use_kernels)
     rows = torch.rand(LIMIT_ROWS, width)
     product(rows)
     count, started = 0, time.perf_counter()

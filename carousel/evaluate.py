@@ -25,6 +25,7 @@ from carousel.options import (
 )
 from carousel.progress import LotProgress, progress_bar
 from translator.errors import InputError
+from translator.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from training.comparison import Comparison
@@ -80,6 +81,7 @@ def evaluate(
 
     Shows BLEU, chrF and TER, each with sacreBLEU's signature, BLEU by source length, and sentences per second.
     """
+    wait_briefly()
     from training import comparison, evaluation
     from translator.inference import Translator
 

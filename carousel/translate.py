@@ -26,6 +26,7 @@ from carousel.options import (
 )
 from carousel.progress import LotProgress, progress_bar
 from translator.errors import InputError
+from translator.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from translator.inference import Translation
@@ -81,6 +82,7 @@ def translate(
     stays where it was. A file named with --output is replaced only when everything is translated.
     """
     batches, total = _batches(text or [], files or [STDIN], workers * LINES_PER_CALL)
+    wait_briefly()
     from translator.inference import Translator
 
     translator = Translator.load(model, threads=threads, compute_type=compute_type or "auto")

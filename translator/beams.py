@@ -265,4 +265,5 @@ def _lengthened(written_ids: Integers, length: int) -> Integers:
 
 def _fitted(coverage: Floats, width: int) -> Floats:
     coverage = coverage[:, :, :width]  # what is cropped lies beyond the longest sentence that is still live
-    return np.pad(coverage, ((0, 0), (0, 0), (0, width - coverage.shape[2])))
+    missing = width - coverage.shape[2]
+    return np.pad(coverage, ((0, 0), (0, 0), (0, missing))) if missing else coverage

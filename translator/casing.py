@@ -18,9 +18,8 @@ def is_upper(text: str) -> bool:
         >>> is_upper("WO IST ER?"), is_upper("UM 5pm BITTE"), is_upper("I"), is_upper("WO IST Anna?"), is_upper("42")
         (True, True, False, False, False)
     """
-    plain = _WITH_DIGIT.sub("", text)
-    cased = [each for each in plain if each.lower() != each.upper() and each != _SHARP_S]  # few can type its capital
-    return len(cased) > 1 and all(each == each.upper() for each in cased)
+    plain = _WITH_DIGIT.sub("", text).replace(_SHARP_S, "")  # few can type its capital
+    return plain == plain.upper() and sum(each.lower() != each for each in plain) > 1
 
 
 def lowered(text: str) -> str:

@@ -440,10 +440,10 @@ static void softmax(float *scores, int64_t length) {
 /* context[row] = sum over heads and positions of share * values; weights[row] = mean over heads of the shares.
  *
  * keys [sentences][length][heads][key_width] · values in bfloat16 [sentences][length][heads][value_width] · padding
- * [sentences][length] · of[row] says which sentence a row asks.
+ * [sentences][length] · places[row] is k + beam_size * b for a row of sentence b.
  */
-int carousel_attend(const float *queries, int64_t rows, const int64_t *of, const float *keys, const uint16_t *values,
-                    const uint8_t *padding, int64_t length, int64_t heads, int64_t key_width, int64_t value_width,
+int carousel_attend(const float *queries, int64_t rows, const int64_t *places, int64_t beam_size, const float *keys,
+                    const uint16_t *values, const uint8_t *padding, int64_t length, int64_t heads, int64_t key_width, int64_t value_width,
                     float *context, float *weights, int threads) {
     memset(context, 0, (size_t)(rows * value_width) * sizeof(float));
     memset(weights, 0, (size_t)(rows * length) * sizeof(float));
@@ -454,14 +454,15 @@ int carousel_attend(const float *queries, int64_t rows, const int64_t *of, const
         failed |= !shares;
 #pragma omp for schedule(static)
         for (int64_t row = 0; row < rows; row++) {
-            const uint8_t *absent = padding + of[row] * length;
+            const int64_t sentence = places[row] / beam_size;
+            const uint8_t *absent = padding + sentence * length;
             int64_t real = length; /* padding lies behind the tokens */
             while (real > 0 && absent[real - 1]) real--;
             float *sum = context + row * value_width;
             for (int64_t head = 0; shares && head < heads; head++) {
                 const float *asked = queries + (row * heads + head) * key_width;
-                const float *key = keys + (of[row] * length * heads + head) * key_width;
-                const uint16_t *value = values + (of[row] * length * heads + head) * value_width;
+                const float *key = keys + (sentence * length * heads + head) * key_width;
+                const uint16_t *value = values + (sentence * length * heads + head) * value_width;
                 for (int64_t s = 0; s < real; s++) shares[s] = dot(asked, key + s * heads * key_width, key_width);
                 softmax(shares, real);
                 for (int64_t s = 0; s < real; s++) weights[row * length + s] += shares[s] / heads;

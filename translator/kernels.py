@@ -7,7 +7,7 @@ which weights are read once and logits never leave the cache. The products are t
 They are there where the package was built with a C compiler and runs on a processor with AVX-512 VNNI; AMX is used
 where it is. Otherwise `available` is False and `translator.products` computes with PyTorch.
 
-Letters: N rows · H width of a layer · V vocabulary · B sentences · S source length · W tokens wanted.
+Letters: N rows · K beam size · H width of a layer · V vocabulary · B sentences · S source length · W tokens wanted.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "carousel_multiply": [*_INPUT, _POINTER, _INT, _INT],
     "carousel_lstm": [*_INPUT, _INT64, _POINTER, _INT64, *[_POINTER] * 5, _INT, _INT],
     "carousel_read": [ctypes.POINTER(_Layer), *[ctypes.POINTER(_Direction)] * 2, _INT, _INT],
-    "carousel_attend": [_POINTER, _INT64, *[_POINTER] * 4, *[_INT64] * 4, _POINTER, _POINTER, _INT],
+    "carousel_attend": [_POINTER, _INT64, _POINTER, _INT64, *[_POINTER] * 3, *[_INT64] * 4, _POINTER, _POINTER, _INT],
     "carousel_tanh": [_INT64, _INT64, *[_POINTER, _INT64] * 2, _POINTER, _INT],
     "carousel_best": [*_INPUT, _POINTER, _INT64, _POINTER, _POINTER, _INT, _INT],
 }
@@ -121,6 +121,7 @@ class Int8Product:
         # What fills the outputs up would be scored like a token: never.
         self._bias = torch.full((len(levels),), -torch.inf)
         self._bias[: self.out] = 0.0 if bias is None else bias
+        self._filled = levels.shape[0]
         self.product = _Product(
             *(part.data_ptr() for part in (self._packed, self._shift, self._scale, self._bias)),
             levels.shape[1],
@@ -131,10 +132,11 @@ class Int8Product:
     def __call__(self, left: Tensor, right: Tensor | None = None) -> Tensor:
         """Multiplies rows, [N, in] float32, perhaps in two parts that belong side by side; returns [N, out]."""
         rows, kept = _rows(left, right)
-        result = torch.empty(len(left), len(self._bias))
-        _check(self.library.functions.carousel_multiply(rows, len(left), self.product, result.data_ptr(), *self._how()))
+        count = left.shape[0]
+        result = torch.empty(count, self._filled)
+        _check(self.library.functions.carousel_multiply(rows, count, self.product, result.data_ptr(), *self._how()))
         del kept
-        return result[:, : self.out].contiguous()
+        return result if self.out == self._filled else result[:, : self.out].contiguous()
 
     def lstm(
         self,
@@ -163,7 +165,7 @@ class Int8Product:
         _check(
             self.library.functions.carousel_lstm(
                 rows,
-                len(cell),
+                cell.shape[0],
                 self.product,
                 cell.shape[1],
                 *((None, 0) if more is None else (more.data_ptr(), more.stride(0))),
@@ -187,10 +189,10 @@ class Int8Product:
             log_probs [N, W] float32, best first, and which outputs they are of, [N, W] int64.
         """
         taken, kept = _rows(rows, None)
-        log_probs = torch.empty(len(rows), wanted)
-        ids = torch.empty(len(rows), wanted, dtype=torch.int64)
+        count = rows.shape[0]
+        log_probs, ids = torch.empty(count, wanted), torch.empty(count, wanted, dtype=torch.int64)
         pointers = (allowed.data_ptr(), wanted, log_probs.data_ptr(), ids.data_ptr())
-        _check(self.library.functions.carousel_best(taken, len(rows), self.product, *pointers, *self._how()))
+        _check(self.library.functions.carousel_best(taken, count, self.product, *pointers, *self._how()))
         del kept
         return log_probs, ids
 
@@ -244,16 +246,17 @@ class Int8Reader:
 
 
 def attend(
-    queries: Tensor, sentences: Tensor, keys: Tensor, values: Tensor, padding: Tensor, *, heads: int
+    queries: Tensor, places: Tensor, keys: Tensor, values: Tensor, padding: Tensor, *, beam_size: int, heads: int
 ) -> tuple[Tensor, Tensor]:
     """Asks the attention of whole rows: see `translator.packed_model.PackedModel.attend`.
 
     Args:
         queries: Scaled. [N, heads * D]
-        sentences: Which sentence each row asks. [N] int64
+        places: k + K * b for row k of sentence b. [N] int64
         keys: [B, S, heads * D] float32.
         values: [B, S, heads * M] bfloat16.
         padding: True behind the tokens. [B, S] bool
+        beam_size: K.
         heads: How many.
 
     Returns:
@@ -262,17 +265,16 @@ def attend(
     library = _library()
     if library is None:
         raise RuntimeError("the kernels are not available here.")
-    queries, sentences, keys, values, padding = (
-        part.contiguous() for part in (queries, sentences, keys, values, padding)
-    )
-    rows, length = len(queries), padding.shape[1]
+    queries, places, keys, values, padding = (part.contiguous() for part in (queries, places, keys, values, padding))
+    rows, length = queries.shape[0], padding.shape[1]
     key_width, value_width = keys.shape[2] // heads, values.shape[2] // heads
     context, weights = torch.empty(rows, value_width), torch.empty(rows, length)
     _check(
         library.functions.carousel_attend(
             queries.data_ptr(),
             rows,
-            *(part.data_ptr() for part in (sentences, keys, values, padding)),
+            *(places.data_ptr(), beam_size),
+            *(part.data_ptr() for part in (keys, values, padding)),
             *(length, heads, key_width, value_width),
             *(context.data_ptr(), weights.data_ptr()),
             torch.get_num_threads(),

@@ -47,6 +47,8 @@ class ModelSession:
         """Begins with nothing to do."""
         self._tokenizer, self._manifest = tokenizer, manifest
         self._options = options or manifest.decoding
+        # A curve holds for the search that it was fitted with, whatever the number of answers.
+        self._calibrated = replace(self._options, n_best=1) == replace(manifest.decoding, n_best=1)
         self._queue = DecodingQueue(engine, tokenizer, options=self._options, batch_size=batch_size)
         self._callers: dict[int, _Caller] = {}  # by ticket
         self._tickets: dict[int, int] = {}  # by lot
@@ -151,11 +153,9 @@ class ModelSession:
         return caller
 
     def _read(self, request: TranslationRequest) -> Document:
-        # A curve holds for the search that it was fitted with, whatever the number of answers.
-        calibrated = replace(self._options, n_best=1) == replace(self._manifest.decoding, n_best=1)
         return Document(
             request,
             tokenizer=self._tokenizer,
             max_source_tokens=self._manifest.max_source_tokens,
-            calibration=self._manifest.calibration(request.source, request.target) if calibrated else None,
+            calibration=self._manifest.calibration(request.source, request.target) if self._calibrated else None,
         )

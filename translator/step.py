@@ -117,8 +117,9 @@ def _by_kernels(
 ) -> Taken:
     first, *later = engine.kernel_layers
     outputs, following = first.lstm(cell[0], hidden[0], table=(engine.first_gates, token_ids))
-    sentences = places.of if places.beam_size == 1 else places.of // places.beam_size
-    context, weights = kernels.attend(engine.query(outputs), sentences, *memory, heads=engine.heads)
+    context, weights = kernels.attend(
+        engine.query(outputs), places.of, *memory, beam_size=places.beam_size, heads=engine.heads
+    )
     *to_gates, to_readout = context.split(engine.context_widths, dim=1)
     hiddens, cells = [outputs], [following]
     for depth, (product, from_context) in enumerate(zip(later, to_gates, strict=True), start=1):

@@ -10,6 +10,7 @@ Source: Unicode Standard Annex 15 for NFC; Annex 29, section 4, of which `words`
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from translator.segmentation import Segment, join_lines, segments
@@ -107,6 +108,11 @@ def words(text: str) -> list[tuple[int, int]]:
         >>> [text[start:end] for start, end in words(text)]
         ["Don't", 'pay', '3.50', ',', 'Tom', '!']
     """
+    return list(_words(text))
+
+
+@lru_cache(maxsize=256)  # a sentence is asked for once to align it, and again to see whether it repeats itself
+def _words(text: str) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     position = 0
     while position < len(text):
@@ -117,7 +123,7 @@ def words(text: str) -> list[tuple[int, int]]:
         elif run or not text[position].isspace():
             spans.append((position, end))
         position = end
-    return spans
+    return tuple(spans)
 
 
 def _continues(text: str, start: int, position: int) -> bool:

@@ -147,7 +147,7 @@ def test_attention_is_that_of_pytorch(rows: int, heads: int, key: int, value: in
     scores = torch.einsum("nhd,nshd->nhs", queries.unflatten(1, (heads, -1)), keys[of].unflatten(2, (heads, -1)))
     shares = scores.masked_fill(padding[of][:, None], -torch.inf).softmax(dim=2)
     expected = torch.einsum("nhs,nshm->nm", shares, values[of].float().unflatten(2, (heads, -1)))
-    context, weights = attend(queries, of, keys, values, padding, heads=heads)
+    context, weights = attend(queries, 4 * of + 3, keys, values, padding, beam_size=4, heads=heads)
     torch.testing.assert_close(context, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(weights, shares.mean(dim=1), rtol=1e-4, atol=1e-6)
     assert (weights[padding[of]] == 0).all()

@@ -1,0 +1,16 @@
+"""How threads wait for one another.
+
+PyTorch's threads, which the kernels use too, are those of GNU's OpenMP. One that waits spins for some milliseconds
+before it sleeps. If the one it waits for has no core, as on a machine with other work to do, that is how long every
+operation takes, and a translation many times as long as alone.
+"""
+
+import os
+
+SPINS = "1000"  # some microseconds: as long as the next operation is away, and no longer
+
+
+def wait_briefly() -> None:
+    """Lets waiting threads sleep soon, unless the environment says how they shall wait; before torch is imported."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
