@@ -75,10 +75,11 @@ class _Scroll:
             self._rows = self._rows.new_zeros((room, max(width, known)))
             self._rows[: len(kept), :known] = kept
             self._begin = oldest
-        start = self.end - self._begin
-        self._rows[start : start + count, :width] = rows
+        room_for_them = self._rows.narrow(0, self.end - self._begin, count)
         if width < self.width:
-            self._rows[start : start + count, width:] = 0
+            room_for_them[:, width:] = 0
+            room_for_them = room_for_them.narrow(1, 0, width)
+        room_for_them.copy_(rows)
         self.end += count
 
     def read(self, addresses: Tensor, width: int) -> Tensor:

@@ -276,8 +276,9 @@ class BeamSearch:
             self._length_penalties = np.array(penalties, dtype=np.float32)
 
     def _check(self, output: StepOutput, rows: int) -> None:
-        longest = max(sentence.place.source_length for sentence in self._sentences)
-        shapes = [tuple(tensor.shape) for tensor in output[:3]]
+        longest = int(self._beams.source_lengths.max())
+        shapes = [part.shape for part in (output.log_probs, output.attention_weights, output.states)]
         if any(shape[0] != rows for shape in shapes) or shapes[1][1] < longest:
             wanted = f"{rows} rows each and at least {longest} source tokens"
-            raise ValueError(f"the stepper gave log_probs, attention and states of shapes {shapes}, wanted {wanted}")
+            came = ", ".join(str(tuple(shape)) for shape in shapes)
+            raise ValueError(f"the stepper gave log_probs, attention and states of shapes {came}, wanted {wanted}")

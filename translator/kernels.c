@@ -51,6 +51,7 @@ int carousel_level(void) {
 #define GROUP 32       /* rows that AMX takes at once */
 #define PASS 32        /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
 #define ZERO_POINT 128
+#define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
 
 typedef struct {
     const int8_t *weights; /* packed */
@@ -256,7 +257,7 @@ int carousel_multiply(const Rows *input, int64_t rows, const Product *product, f
                       int threads) {
     uint8_t *room = room_for(rows, product->in);
     if (!room) return -1;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (rows * product->in * product->out >= WORTH_A_TEAM)
     multiply(input, rows, product, room, to, level);
     free(room);
     return 0;
@@ -294,7 +295,7 @@ int carousel_lstm(const Rows *input, int64_t rows, const Product *product, int64
         free(gates);
         return -1;
     }
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (rows * product->in * product->out >= WORTH_A_TEAM)
     {
         multiply(input, rows, product, room, gates, level);
 #pragma omp for schedule(static)
@@ -448,7 +449,7 @@ int carousel_attend(const float *queries, int64_t rows, const int64_t *places, i
     memset(context, 0, (size_t)(rows * value_width) * sizeof(float));
     memset(weights, 0, (size_t)(rows * length) * sizeof(float));
     int failed = 0;
-#pragma omp parallel num_threads(threads) reduction(| : failed)
+#pragma omp parallel num_threads(threads) reduction(| : failed) if (rows * length * value_width >= WORTH_A_TEAM / 4)
     {
         float *shares = malloc((size_t)length * sizeof(float));
         failed |= !shares;

@@ -7,7 +7,7 @@ operation takes, and a translation many times as long as alone.
 
 import os
 
-SPINS = "1000"  # some microseconds: as long as the next operation is away, and no longer
+SPINS = "6000"  # some ten microseconds: as long as the next operation is away, and hardly longer
 
 
 def wait_briefly() -> None:
