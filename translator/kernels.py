@@ -22,6 +22,8 @@ from torch import Tensor
 OUTS, DEPTH = 16, 64
 """Outputs in a block and inputs in a tile: sizes of a product are filled up to multiples of them."""
 LEVELS, ZERO_POINT = 127, 128
+INTERFACE = 1
+"""What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
@@ -74,18 +76,24 @@ _ARGUMENTS: dict[str, list[Any]] = {
 @lru_cache(maxsize=1)
 def _library() -> _Library | None:
     """Loads what was built beside this file; PyTorch's threads are then its threads, as both ask for one libgomp."""
-    for path in Path(__file__).parent.glob("_kernels*.so"):
-        try:
-            functions = ctypes.CDLL(str(path))
-            level = int(functions.carousel_level())
-        except (OSError, AttributeError):
-            continue  # built for another machine
-        if level:
-            for name, arguments in _ARGUMENTS.items():
-                getattr(functions, name).argtypes = arguments
-            functions.carousel_tanh.restype = None
-            return _Library(functions, level)
+    for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
+        if (library := _opened(path)) is not None:
+            return library
     return None
+
+
+def _opened(path: Path) -> _Library | None:
+    """Loads one file; None if it is for another machine or version, or this processor lacks what it needs."""
+    try:
+        functions = ctypes.CDLL(str(path))
+        if functions.carousel_interface() != INTERFACE or not (level := int(functions.carousel_level())):
+            return None
+        for name, arguments in _ARGUMENTS.items():
+            getattr(functions, name).argtypes = arguments
+    except (OSError, AttributeError):
+        return None
+    functions.carousel_tanh.restype = None
+    return _Library(functions, level)
 
 
 def available() -> bool:

@@ -1,5 +1,7 @@
 """The kernels against PyTorch's operations: the same sums, and what follows them within float32's last digits."""
 
+import shutil
+import subprocess
 from math import ceil
 from pathlib import Path
 
@@ -203,6 +205,24 @@ def test_the_encoder_is_the_one_that_trains_but_for_rounding(lengths: list[int],
     assert difference.abs().mean() < 1e-4
     torch.testing.assert_close(found.summary, expected.summary, atol=0.02, rtol=0)
     assert (found.encoder_outputs[~source.mask] == 0).all()
+
+
+@pytest.mark.parametrize("what", ["of an older version", "without a function", "no library", "nothing"])
+def test_a_file_that_does_not_fit_is_not_used(tmp_path: Path, what: str) -> None:
+    """A stale or broken file must not be called: it would be read by another understanding of what it is given."""
+    file = tmp_path / "_kernels.so"
+    source = {
+        "of an older version": "int carousel_interface(void) { return 0; } int carousel_level(void) { return 2; }",
+        "without a function": f"int carousel_interface(void) {{ return {kernels.INTERFACE}; }} "
+        "int carousel_level(void) { return 2; }",
+    }.get(what)
+    if source is not None:
+        if (compiler := shutil.which("cc")) is None:
+            pytest.skip("there is no C compiler")
+        subprocess.run([compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", file], input=source, text=True, check=True)
+    elif what == "no library":
+        file.write_text("what is this?")
+    assert kernels._opened(file) is None
 
 
 def test_what_was_not_built_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
