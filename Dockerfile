@@ -34,6 +34,7 @@ RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_pa
  && cd /tmp \
  && /opt/carousel/bin/python -c 'import api.app, api.server; api.app.create_app()' \
  && /opt/carousel/bin/python -c 'from api.detection import *; print(LanguageDetector(["en", "de"]).rank("Hello"))' \
+ && /opt/carousel/bin/python -c 'from translator.kernels import available; print("kernels:", available())' \
  && echo 'Where is the train station?' | /opt/carousel/bin/carousel translate --from en --to de
 
 FROM ${BASE_IMAGE}

@@ -32,7 +32,10 @@ $(STAMP): pyproject.toml constraints.txt translator/kernels.c
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || { \
 	  echo "No virtual environment could be made: install Python's venv (on Debian: apt-get install python3-venv), then run make again." >&2; \
 	  exit 1; }
+	@rm -f translator/_kernels*.so
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve,train,dev]'
+	@ls translator/_kernels*.so >/dev/null 2>&1 || \
+	  echo "translator/kernels.c was left out, as it could not be compiled; all works, and takes longer. With a compiler: touch translator/kernels.c, then run make again." >&2
 	@touch $@
 
 serve: install  ## Serve the translator on CAROUSEL_HOST:CAROUSEL_PORT (127.0.0.1:8000)
@@ -93,5 +96,5 @@ train-toy: install  ## Train the toy model (digits to words) from scratch, two m
 	$(BIN)/carousel train --config configs/toy.toml
 
 clean:  ## Remove .venv, caches and what builds leave behind (not runs/)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info translator/_kernels*.so .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         default=None,
         ge=1,
+        le=256,
         description="Processor threads of a worker; unset is all cores, or what OMP_NUM_THREADS says, or of several "
         "workers each its share.",
     )

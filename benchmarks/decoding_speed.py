@@ -54,14 +54,14 @@ class CountingEngine(DecodingEngine):
     rows = columns = tokens = 0
     vocab_size = 0
 
-    def session(self, *, forbidden_ids: Sequence[int] = ()) -> DecodingSession:
+    def session(self) -> DecodingSession:
         """Starts a search that is counted."""
-        return _CountingSession(self, forbidden_ids)
+        return _CountingSession(self)
 
 
 class _CountingSession(DecodingSession):
-    def __init__(self, engine: CountingEngine, forbidden_ids: Sequence[int]) -> None:
-        super().__init__(engine, forbidden_ids)
+    def __init__(self, engine: CountingEngine) -> None:
+        super().__init__(engine)
         self._counts = engine
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:

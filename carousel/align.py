@@ -8,6 +8,7 @@ import typer
 from carousel.files import open_output, read_lines
 from carousel.options import ModelOption, ThreadsOption
 from translator.errors import InputError
+from translator.waiting import wait_briefly
 
 EXAMPLES = """\b
 Examples:
@@ -47,6 +48,7 @@ def align(
             f"{source_file} has {len(sides[0]):,} lines, {target_file} {len(sides[1]):,}: line n of one must be the "
             "translation of line n of the other."
         )
+    wait_briefly()
     from training.alignment_error import read_gold, score_alignment
     from translator.inference import Translator
 

@@ -12,6 +12,7 @@ from carousel.files import open_output
 from carousel.options import ModelOption, ThreadsOption
 from carousel.progress import LotProgress, progress_bar
 from translator.errors import InputError
+from translator.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from training.calibration import Reliability
@@ -49,6 +50,7 @@ def calibrate(
     on; lines of several sentences are passed over. carousel export puts the curve into a checkpoint; from then on
     translations of this direction come with a confidence, in Python and in carousel translate --json.
     """
+    wait_briefly()
     from training import calibration
     from training.evaluation import read_test_set
     from training.reliability_picture import draw

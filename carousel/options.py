@@ -25,6 +25,7 @@ ThreadsOption = Annotated[
         "--threads",
         metavar="N",
         min=1,
+        max=256,
         help="Processor threads; if not given all cores, or what OMP_NUM_THREADS says. "
         "Several workers of a service have so many each, or share them.",
     ),

@@ -79,6 +79,7 @@ class BeamSearch:
         """Start without sentences."""
         if eos_id in forbidden_ids:
             raise ConfigError(f"forbidden_ids holds the eos_id {eos_id}: nothing could end; take it out.")
+        stepper.forbid(forbidden_ids)
         self._stepper, self._options = stepper, options
         self._bos_id, self._eos_id = bos_id, eos_id
         self._device = torch.device(device)

@@ -31,7 +31,7 @@ BLOCK, MANY_COLUMNS = 64, 2048
 """Columns looked at together when the best of so long rows are sought. Which way is taken does not depend on the
 number of rows, or a tie could be broken by who else is there. (With a shortlist it could: how many columns there are
 does depend on that. But there no two pieces have the same bias.)"""
-MANY_CHOSEN = 32  # columns that are sorted as they are
+MANY_CHOSEN = 64  # columns; fewer are sorted as they are, the first of equals first
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Beams:
     def _chosen_candidates(self, rows: Rows, log_probs: Tensor, columns: Tensor) -> Candidates:
         """Likewise of columns that somebody chose, at least two, none of them forbidden."""
         beam_size = self.log_probs.shape[1]
-        if log_probs.shape[1] > MANY_CHOSEN + beam_size:  # a row's own best K + 1 are its part
+        if log_probs.shape[1] >= MANY_CHOSEN + beam_size:  # a row's own best K + 1 are its part
             log_probs, places = log_probs.nan_to_num(DEAD, neginf=DEAD).topk(beam_size + 1)
             columns = columns.gather(1, places)
         token_log_probs, token_ids = np.fmax(log_probs.cpu().numpy(), DEAD), columns.cpu().numpy()  # drops NaN
@@ -150,8 +150,8 @@ class Beams:
         """`scoring.coverage_penalty` of every row, [B, K]."""
         real = np.arange(self.coverage.shape[2]) < self.source_lengths[:, None]  # [B, S]
         logarithms: Floats = log_coverage(torch.from_numpy(self.coverage)).numpy()
-        penalties: Floats = (logarithms * real[:, None]).sum(axis=2) * np.float32(beta)
-        return penalties
+        penalties: Floats = (logarithms * real[:, None]).sum(axis=2, dtype=np.float64).astype(np.float32)
+        return penalties * np.float32(beta)
 
     def finish(self, candidates: Candidates, scores: Floats, finishing: Flags) -> None:
         """Put the candidates that are `finishing` among the F best finished; the older wins a tie.

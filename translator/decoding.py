@@ -64,13 +64,12 @@ class DecodingQueue:
         """Begins with nothing to do."""
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, wanted at least 1.")
-        forbidden_ids = [tokenizer.pad_id, tokenizer.bos_id, *map(tokenizer.language_id, tokenizer.languages)]
         self._search = BeamSearch(
-            engine.session(forbidden_ids=forbidden_ids),
+            engine.session(),
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
             options=options,
-            forbidden_ids=forbidden_ids,
+            forbidden_ids=[tokenizer.pad_id, tokenizer.bos_id, *map(tokenizer.language_id, tokenizer.languages)],
             device=engine.device,
         )
         self._most, self._batch_size = options.n_best, batch_size

@@ -27,9 +27,10 @@ LEAST_FULL = 0.75  # of the memory; when fewer of its sentences are live, it is 
 class DecodingSession:
     """The rows of one search, as `translator.stepper.Stepper` describes them."""
 
-    def __init__(self, engine: PackedModel, forbidden_ids: Sequence[int] = ()) -> None:
-        """Begins with no rows; `forbidden_ids` need not be given."""
-        self._engine, self._forbidden_ids = engine, tuple(forbidden_ids)
+    def __init__(self, engine: PackedModel) -> None:
+        """Begins with no rows."""
+        self._engine = engine
+        self._possible = engine.output.all_but(())
         self._beam_size = 1
         self._known: KnownSentences | None = None
         self._lying: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left
@@ -37,6 +38,10 @@ class DecodingSession:
         self._hidden: list[Tensor] = []  # of each layer [N, H], and some rows more that are nobody's
         self._cell: list[Tensor] = []
         self._rows = 0  # N
+
+    def forbid(self, token_ids: Sequence[int]) -> None:
+        """Hears which tokens will never be chosen."""
+        self._possible = self._engine.output.all_but(token_ids)
 
     @torch.inference_mode()
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
@@ -77,9 +82,11 @@ class DecodingSession:
         standing = self._where(places)
         taken = self._take(token_ids, standing)
         if (choice := known.choice) is not None:
-            found = output.chosen_log_probs(standing.spread(taken.readout), choice, any_whole=self._any_whole)
+            found = output.chosen_log_probs(
+                standing.spread(taken.readout), choice, any_whole=self._any_whole, spare=spare
+            )
             log_probs, columns = map(standing.gathered, found)
-        elif best := output.best(taken.readout, self._beam_size + 1 + spare, self._forbidden_ids):
+        elif best := output.best(taken.readout, self._beam_size + 1 + spare, self._possible):
             log_probs, columns = best
         else:
             return self._in_full(taken)

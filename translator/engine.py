@@ -3,8 +3,6 @@
 In float32 it equals the teacher-forced pass of `translator.model` (tested).
 """
 
-from collections.abc import Sequence
-
 from translator.decoding_session import DecodingSession
 from translator.packed_model import PackedModel
 
@@ -12,6 +10,6 @@ from translator.packed_model import PackedModel
 class DecodingEngine(PackedModel):
     """A packed model that starts searches; threads may share it, a search belongs to one."""
 
-    def session(self, *, forbidden_ids: Sequence[int] = ()) -> DecodingSession:
-        """Starts an empty search, which need not hear of tokens that it may not produce."""
-        return DecodingSession(self, forbidden_ids)
+    def session(self) -> DecodingSession:
+        """Starts an empty search."""
+        return DecodingSession(self)

@@ -27,6 +27,9 @@ from translator.translation import Translation, TranslationRequest
 __all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "TranslationSession", "Translator"]
 
 
+MAX_THREADS = 256  # more are no machine's cores, and making them ends a process without a word
+
+
 class Translator:
     """A loaded model that translates. Safe to share between threads: nothing is kept between calls.
 
@@ -286,8 +289,8 @@ def check_threads(threads: int | None) -> int | None:
     """Returns a number of threads that can be; None leaves them as they are.
 
     Raises:
-        ConfigError: It is below 1.
+        ConfigError: It is below 1 or above MAX_THREADS.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}, wanted at least 1, or None to leave them as they are.")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads is {threads}, wanted 1 to {MAX_THREADS}, or None to leave them as they are.")
     return threads

@@ -1,12 +1,13 @@
 /* The inner loops of a decoding step, for processors with AVX-512 VNNI, and faster ones with AMX.
  *
- * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing here
- * knows of Python; nothing is kept between calls; a row never sees another, so that its numbers are the same to the bit
- * whoever else is in the batch. Matrices are row-major and dense. Functions return 0, or -1 if there is no memory.
+ * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing
+ * here knows of Python; nothing is kept between calls; a row never sees another, so that its numbers are the same to
+ * the bit whoever else is in the batch. Matrices are row-major and dense. Those that take memory return -1 if there is
+ * none.
  *
- * Products are of unsigned rows (moved up by 128) with signed weights, summed exactly in 32 bits. Weights lie in blocks of
- * 16 outputs; within one, four inputs of each output side by side: what one VNNI instruction multiplies, and sixteen such
- * stretches are what one AMX tile holds. So both read the same table:
+ * Products are of unsigned rows (moved up by 128) with signed weights, summed exactly in 32 bits. Weights lie in blocks
+ * of 16 outputs; within one, four inputs of each output side by side: what one VNNI instruction multiplies, and sixteen
+ * such stretches are what one AMX tile holds. So both read the same table:
  *
  *     weights[out / 16][in / 4][out % 16][in % 4]
  *
@@ -15,7 +16,8 @@
 
 #include <stdint.h>
 
-/* Raised with every change of what a function or a structure below takes; kernels.py uses no other. */
+/* Raised with every change of what a function or a structure below takes, or of how weights lie: kernels.py uses no
+ * other. */
 int carousel_interface(void) { return 1; }
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -40,27 +42,26 @@ int carousel_level(void) {
     __asm__("cpuid" : "+a"(leaf), "=b"(unused), "+c"(subleaf), "=d"(features));
     const unsigned tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
     const int request_permission = 0x1023, tile_data = 18;
-    if ((features & tiles) == tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0)
-        return AMX;
+    if ((features & tiles) == tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0) return AMX;
     return VNNI;
 }
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8")
 
-#define OUTS 16        /* outputs in a block */
-#define DEPTH 64       /* inputs in a tile; every product's inputs are filled up to a multiple of it */
-#define FEW_ROWS 8     /* that VNNI takes at once */
-#define TILE_ROWS 3    /* from so many on AMX is quicker */
-#define GROUP 32       /* rows that AMX takes at once */
-#define PASS 32        /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
+#define OUTS 16     /* outputs in a block */
+#define DEPTH 64    /* inputs in a tile; every product's inputs are filled up to a multiple of it */
+#define FEW_ROWS 8  /* that VNNI takes at once */
+#define TILE_ROWS 3 /* from so many on AMX is quicker */
+#define GROUP 32    /* rows that AMX takes at once */
+#define PASS 32     /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
 #define ZERO_POINT 128
 #define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
 
 typedef struct {
-    const int8_t *weights; /* packed */
-    const int32_t *shift;  /* [out] what moving the rows up adds to a sum */
-    const float *scale;    /* [out] from sums to results */
-    const float *bias;     /* [out] */
+    const int8_t* weights; /* packed */
+    const int32_t* shift;  /* [out] what moving the rows up adds to a sum */
+    const float* scale;    /* [out] from sums to results */
+    const float* bias;     /* [out] */
     int64_t in;            /* a multiple of DEPTH */
     int64_t out;           /* a multiple of OUTS */
     float levels;          /* what a row's number is multiplied by */
@@ -73,7 +74,7 @@ typedef struct {
 } Rows;
 
 static inline __m512 exponential(__m512 x) {
-    /* 2^n times a polynomial of the rest, within 2 units in the last place; 0 far below. */
+    /* 2^n times a polynomial of the rest, within 2 units in the last place; below -100 that of -100. */
     x = _mm512_max_ps(x, _mm512_set1_ps(-100.0f));
     const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
     __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
@@ -109,41 +110,42 @@ static inline __m512 hyperbolic_tangent(__m512 x) {
 /* The first `count` of 16 numbers. */
 static inline __mmask16 first(int64_t count) { return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1); }
 
-static inline __m512 widened(const uint16_t *bfloats, __mmask16 those) {
+static inline __m512 widened(const uint16_t* bfloats, __mmask16 those) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(those, bfloats)), 16));
 }
 
 /* ---- Products ---------------------------------------------------------------------------------------------------- */
 
 /* Rounds numbers to levels around the zero point; 0 and 255 hold what should not have been so large. */
-static void round_to_levels(uint8_t *to, const float *from, int64_t width, float levels) {
+static void round_to_levels(uint8_t* to, const float* from, int64_t width, float levels) {
     const __m512 middle = _mm512_set1_ps(ZERO_POINT + 0.5f);
     for (int64_t i = 0; i < width; i += 16) {
         const __mmask16 those = first(width - i);
-        const __m512 x = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, from + i), _mm512_set1_ps(levels), middle);
+        __m512 x = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, from + i), _mm512_set1_ps(levels), middle);
+        x = _mm512_min_ps(x, _mm512_set1_ps(255.0f));
         const __m512i whole = _mm512_max_epi32(_mm512_cvttps_epi32(x), _mm512_setzero_si512());
         _mm_mask_storeu_epi8(to + i, those, _mm512_cvtusepi32_epi8(whole));
     }
 }
 
 /* Rounds one row, and fills it up with what weighs nothing. */
-static void quantise(uint8_t *to, const Rows *input, int64_t row, const Product *product) {
+static void quantise(uint8_t* to, const Rows* input, int64_t row, const Product* product) {
     const int64_t left = input->left_width, right = input->right_width, width = left + right;
     round_to_levels(to, input->left + row * left, left, product->levels);
     round_to_levels(to + left, input->right + row * right, right, product->levels);
     memset(to + width, ZERO_POINT, (size_t)(product->in - width));
 }
 
-static inline __m512 result(__m512i sum, const Product *product, int64_t out) {
+static inline __m512 result(__m512i sum, const Product* product, int64_t out) {
     const __m512i moved = _mm512_sub_epi32(sum, _mm512_loadu_si512(product->shift + out));
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(moved), _mm512_loadu_ps(product->scale + out),
                            _mm512_loadu_ps(product->bias + out));
 }
 
 /* `count` rows with one block of outputs; a constant count keeps the sums in registers. */
-static inline __attribute__((always_inline)) void few(const int count, const uint8_t *rows, const Product *product,
-                                                      int64_t block, float *to, int64_t stride) {
-    const int8_t *weights = product->weights + block * OUTS * product->in;
+static inline __attribute__((always_inline)) void few(const int count, const uint8_t* rows, const Product* product,
+                                                      int64_t block, float* to, int64_t stride) {
+    const int8_t* weights = product->weights + block * OUTS * product->in;
     __m512i sums[FEW_ROWS];
     for (int r = 0; r < count; r++) sums[r] = _mm512_setzero_si512();
     for (int64_t i = 0; i < product->in; i += 4) {
@@ -157,7 +159,7 @@ static inline __attribute__((always_inline)) void few(const int count, const uin
     for (int r = 0; r < count; r++) _mm512_storeu_ps(to + r * stride, result(sums[r], product, block * OUTS));
 }
 
-static void block_of_few(int64_t count, const uint8_t *rows, const Product *product, int64_t block, float *to,
+static void block_of_few(int64_t count, const uint8_t* rows, const Product* product, int64_t block, float* to,
                          int64_t stride) {
     switch (count) {
         case 1: few(1, rows, product, block, to, stride); return;
@@ -184,11 +186,12 @@ static void use_tiles(void) {
 }
 
 /* 32 rows with two blocks of outputs (or one); `rows` has room for 32, of which `count` count. */
-static void blocks_by_tiles(int64_t count, const uint8_t *rows, const Product *product, int64_t block, int both,
-                            float *to, int64_t stride) {
+static void blocks_by_tiles(int64_t count, const uint8_t* rows, const Product* product, int64_t block, int both,
+                            float* to, int64_t stride) {
     const int64_t in = product->in;
     const int8_t *left = product->weights + block * OUTS * in, *right = both ? left + OUTS * in : left;
     const int lower = count > 16;
+    __asm__ volatile("" ::: "memory"); /* GCC does not know that a tile load reads what was written before it */
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -214,12 +217,12 @@ static void blocks_by_tiles(int64_t count, const uint8_t *rows, const Product *p
     _tile_stored(3, sums[3], 64);
     for (int64_t r = 0; r < count; r++)
         for (int64_t b = 0; b <= both; b++)
-            _mm512_storeu_ps(to + r * stride + b * OUTS, result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product,
-                                                                (block + b) * OUTS));
+            _mm512_storeu_ps(to + r * stride + b * OUTS,
+                             result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product, (block + b) * OUTS));
 }
 
 /* Blocks begin to end - 1 for `count` rows, at most GROUP, into to[row][block - begin]. */
-static void blocks(int64_t count, const uint8_t *rows, const Product *product, int64_t begin, int64_t end, float *to,
+static void blocks(int64_t count, const uint8_t* rows, const Product* product, int64_t begin, int64_t end, float* to,
                    int64_t stride, int by_tiles) {
     if (by_tiles) {
         for (int64_t block = begin; block < end; block += 2)
@@ -233,13 +236,12 @@ static void blocks(int64_t count, const uint8_t *rows, const Product *product, i
 }
 
 /* Room for quantised rows: whole groups, so that a tile never reads past the end. */
-static uint8_t *room_for(int64_t rows, int64_t in) {
+static uint8_t* room_for(int64_t rows, int64_t in) {
     return aligned_alloc(64, (size_t)((rows + GROUP - 1) / GROUP * GROUP * in));
 }
 
-/* Everything below `multiply` runs in a team of threads, each of which calls it with the same arguments. */
-static void multiply(const Rows *input, int64_t rows, const Product *product, uint8_t *room, float *to,
-                     int level) {
+/* All of a team of threads call it, with the same arguments. */
+static void multiply(const Rows* input, int64_t rows, const Product* product, uint8_t* room, float* to, int level) {
     const int64_t all = product->out / OUTS, at_once = 4, jobs = (all + at_once - 1) / at_once;
     const int by_tiles = level == AMX && rows >= TILE_ROWS;
 #pragma omp for schedule(static)
@@ -256,11 +258,10 @@ static void multiply(const Rows *input, int64_t rows, const Product *product, ui
 }
 
 /* to[rows][out] = rows @ weights + bias */
-int carousel_multiply(const Rows *input, int64_t rows, const Product *product, float *to, int level,
-                      int threads) {
-    uint8_t *room = room_for(rows, product->in);
+int carousel_multiply(const Rows* input, int64_t rows, const Product* product, float* to, int level, int threads) {
+    uint8_t* room = room_for(rows, product->in);
     if (!room) return -1;
-#pragma omp parallel num_threads(threads) if (rows * product->in * product->out >= WORTH_A_TEAM)
+#pragma omp parallel num_threads(threads) if (rows * product -> in * product->out >= WORTH_A_TEAM)
     multiply(input, rows, product, room, to, level);
     free(room);
     return 0;
@@ -269,8 +270,8 @@ int carousel_multiply(const Rows *input, int64_t rows, const Product *product, f
 /* ---- LSTM -------------------------------------------------------------------------------------------------------- */
 
 /* One row's next state from its gates: input, forget, output, cell, `width` of each. */
-static void cell_of(const float *gates, const float *more, const uint16_t *table, int64_t width, const float *cell,
-                    float *hidden, float *next) {
+static void cell_of(const float* gates, const float* more, const uint16_t* table, int64_t width, const float* cell,
+                    float* hidden, float* next) {
     for (int64_t i = 0; i < width; i += 16) {
         const __mmask16 those = first(width - i);
         __m512 gate[4];
@@ -288,17 +289,17 @@ static void cell_of(const float *gates, const float *more, const uint16_t *table
 
 /* One step of one layer of `width` units. What its gates add up besides is in more[row][more_stride] or, in bfloat16,
  * table[which[row]][4 width]; either may be absent. */
-int carousel_lstm(const Rows *input, int64_t rows, const Product *product, int64_t width, const float *more,
-                  int64_t more_stride, const uint16_t *table, const int64_t *which, const float *cell, float *hidden,
-                  float *next, int level, int threads) {
-    uint8_t *room = room_for(rows, product->in);
-    float *gates = aligned_alloc(64, (size_t)(rows * product->out) * sizeof(float));
+int carousel_lstm(const Rows* input, int64_t rows, const Product* product, int64_t width, const float* more,
+                  int64_t more_stride, const uint16_t* table, const int64_t* which, const float* cell, float* hidden,
+                  float* next, int level, int threads) {
+    uint8_t* room = room_for(rows, product->in);
+    float* gates = aligned_alloc(64, (size_t)(rows * product->out) * sizeof(float));
     if (!room || !gates) {
         free(room);
         free(gates);
         return -1;
     }
-#pragma omp parallel num_threads(threads) if (rows * product->in * product->out >= WORTH_A_TEAM)
+#pragma omp parallel num_threads(threads) if (rows * product -> in * product->out >= WORTH_A_TEAM)
     {
         multiply(input, rows, product, room, gates, level);
 #pragma omp for schedule(static)
@@ -320,29 +321,29 @@ typedef struct {
 /* A layer's sentences. */
 typedef struct {
     int64_t batch, length, in_width, width; /* sentences, positions, numbers of an input, units of a direction */
-    const float *inputs;                    /* [batch][length][in_width] */
-    const int64_t *lengths;                 /* [batch] */
-    const int64_t *order;                   /* [batch] the sentences, the longest first */
+    const float* inputs;                    /* [batch][length][in_width] */
+    const int64_t* lengths;                 /* [batch] */
+    const int64_t* order;                   /* [batch] the sentences, the longest first */
     int64_t residual;                       /* whether outputs have the inputs added, which then are as wide */
-    float *outputs;                         /* [batch][length][2][width], 0 behind a sentence */
-    float *summary;                         /* [batch][2][width], each direction's last output */
+    float* outputs;                         /* [batch][length][2][width], 0 behind a sentence */
+    float* summary;                         /* [batch][2][width], each direction's last output */
 } Layer;
 
 /* Room for what one thread works on. */
 typedef struct {
-    uint8_t *inputs, *states;                /* quantised, of GROUP rows */
-    float *gates, *sums, *cells, *hidden;    /* [GROUP][4 width], likewise, [GROUP][width], [width] */
+    uint8_t *inputs, *states;             /* quantised, of GROUP rows */
+    float *gates, *sums, *cells, *hidden; /* [GROUP][4 width], likewise, [GROUP][width], [width] */
 } Desk;
 
-static int64_t live_at(int64_t step, const Layer *layer, const int64_t *those, int64_t count) {
+static int64_t live_at(int64_t step, const Layer* layer, const int64_t* those, int64_t count) {
     while (count > 0 && layer->lengths[those[count - 1]] <= step) count--;
     return count;
 }
 
 /* Reads at most GROUP sentences in one direction: who is at its end leaves, which are always the last ones. Of few
  * sentences the inputs of several steps are multiplied together. */
-static void read_group(const Layer *layer, const Direction *direction, int side, const int64_t *those, int64_t count,
-                       const Desk *desk, int level) {
+static void read_group(const Layer* layer, const Direction* direction, int side, const int64_t* those, int64_t count,
+                       const Desk* desk, int level) {
     const Product *inputs = &direction->inputs, *recurrent = &direction->recurrent;
     const int64_t width = layer->width, longest = layer->lengths[those[0]], ahead = GROUP / count;
     memset(desk->states, ZERO_POINT, (size_t)(count * recurrent->in));
@@ -357,7 +358,8 @@ static void read_group(const Layer *layer, const Direction *direction, int side,
                 const Rows row = {layer->inputs + at * layer->in_width, layer->inputs, layer->in_width, 0};
                 quantise(desk->inputs + read * inputs->in, &row, 0, inputs);
             }
-        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out, level == AMX && read >= TILE_ROWS);
+        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out,
+               level == AMX && read >= TILE_ROWS);
         for (int64_t t = start; t < end; t++) {
             const int64_t live = live_at(t, layer, those, count);
             blocks(live, desk->states, recurrent, 0, recurrent->out / OUTS, desk->sums, recurrent->out,
@@ -365,9 +367,10 @@ static void read_group(const Layer *layer, const Direction *direction, int side,
             for (int64_t r = 0; r < live; r++, used++) {
                 const int64_t b = those[r], at = b * layer->length + (side ? layer->lengths[b] - 1 - t : t);
                 float *to = layer->outputs + (at * 2 + side) * width, *cell = desk->cells + r * width;
-                cell_of(desk->sums + r * recurrent->out, desk->gates + used * inputs->out, 0, width, cell, desk->hidden, cell);
+                cell_of(desk->sums + r * recurrent->out, desk->gates + used * inputs->out, 0, width, cell, desk->hidden,
+                        cell);
                 round_to_levels(desk->states + r * recurrent->in, desk->hidden, width, recurrent->levels);
-                const float *below = layer->inputs + at * layer->in_width + side * width;
+                const float* below = layer->inputs + at * layer->in_width + side * width;
                 for (int64_t i = 0; i < width; i++) to[i] = desk->hidden[i] + (layer->residual ? below[i] : 0);
                 if (t == layer->lengths[b] - 1)
                     memcpy(layer->summary + (b * 2 + side) * width, desk->hidden, (size_t)width * sizeof(float));
@@ -377,15 +380,16 @@ static void read_group(const Layer *layer, const Direction *direction, int side,
     if (level == AMX) _tile_release();
 }
 
-/* One bidirectional layer over whole sentences, which need not be of one length, each direction from a state of zeros. */
-int carousel_read(const Layer *layer, const Direction *forwards, const Direction *backwards, int level, int threads) {
+/* One bidirectional layer over whole sentences, which need not be of one length, each direction from a state of zeros.
+ */
+int carousel_read(const Layer* layer, const Direction* forwards, const Direction* backwards, int level, int threads) {
     const int64_t groups = (layer->batch + GROUP - 1) / GROUP, width = layer->width;
     int failed = 0;
     memset(layer->outputs, 0, (size_t)(layer->batch * layer->length * 2 * width) * sizeof(float));
     /* No thread waits for another: each has a direction and some of the sentences. */
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(| : failed)
     for (int64_t job = 0; job < 2 * groups; job++) {
-        const Direction *direction = job % 2 ? backwards : forwards;
+        const Direction* direction = job % 2 ? backwards : forwards;
         const int64_t begin = job / 2 * GROUP, left = layer->batch - begin;
         const Desk desk = {
             room_for(GROUP, direction->inputs.in),
@@ -410,8 +414,8 @@ int carousel_read(const Layer *layer, const Direction *forwards, const Direction
 }
 
 /* to[rows][width] = the hyperbolic tangent of left, or of left + right, whose rows are so far apart. */
-void carousel_tanh(int64_t rows, int64_t width, const float *left, int64_t left_stride, const float *right,
-                   int64_t right_stride, float *to, int threads) {
+void carousel_tanh(int64_t rows, int64_t width, const float* left, int64_t left_stride, const float* right,
+                   int64_t right_stride, float* to, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static) if (rows * width > 1 << 14)
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < width; i += 16) {
@@ -424,7 +428,7 @@ void carousel_tanh(int64_t rows, int64_t width, const float *left, int64_t left_
 
 /* ---- Attention --------------------------------------------------------------------------------------------------- */
 
-static float dot(const float *left, const float *right, int64_t width) {
+static float dot(const float* left, const float* right, int64_t width) {
     __m512 sum = _mm512_setzero_ps();
     for (int64_t i = 0; i < width; i += 16) {
         const __mmask16 those = first(width - i);
@@ -434,7 +438,7 @@ static float dot(const float *left, const float *right, int64_t width) {
 }
 
 /* Turns scores into shares; `length` of them. */
-static void softmax(float *scores, int64_t length) {
+static void softmax(float* scores, int64_t length) {
     float most = -INFINITY, sum = 0;
     for (int64_t s = 0; s < length; s++) most = scores[s] > most ? scores[s] : most;
     for (int64_t s = 0; s < length; s++) sum += scores[s] = expf(scores[s] - most);
@@ -446,27 +450,27 @@ static void softmax(float *scores, int64_t length) {
  * keys [sentences][length][heads][key_width] · values in bfloat16 [sentences][length][heads][value_width] · padding
  * [sentences][length] · places[row] is k + beam_size * b for a row of sentence b.
  */
-int carousel_attend(const float *queries, int64_t rows, const int64_t *places, int64_t beam_size, const float *keys,
-                    const uint16_t *values, const uint8_t *padding, int64_t length, int64_t heads, int64_t key_width, int64_t value_width,
-                    float *context, float *weights, int threads) {
+int carousel_attend(const float* queries, int64_t rows, const int64_t* places, int64_t beam_size, const float* keys,
+                    const uint16_t* values, const uint8_t* padding, int64_t length, int64_t heads, int64_t key_width,
+                    int64_t value_width, float* context, float* weights, int threads) {
     memset(context, 0, (size_t)(rows * value_width) * sizeof(float));
     memset(weights, 0, (size_t)(rows * length) * sizeof(float));
     int failed = 0;
 #pragma omp parallel num_threads(threads) reduction(| : failed) if (rows * length * value_width >= WORTH_A_TEAM / 4)
     {
-        float *shares = malloc((size_t)length * sizeof(float));
+        float* shares = malloc((size_t)length * sizeof(float));
         failed |= !shares;
 #pragma omp for schedule(static)
         for (int64_t row = 0; row < rows; row++) {
             const int64_t sentence = places[row] / beam_size;
-            const uint8_t *absent = padding + sentence * length;
+            const uint8_t* absent = padding + sentence * length;
             int64_t real = length; /* padding lies behind the tokens */
             while (real > 0 && absent[real - 1]) real--;
-            float *sum = context + row * value_width;
+            float* sum = context + row * value_width;
             for (int64_t head = 0; shares && head < heads; head++) {
-                const float *asked = queries + (row * heads + head) * key_width;
-                const float *key = keys + (sentence * length * heads + head) * key_width;
-                const uint16_t *value = values + (sentence * length * heads + head) * value_width;
+                const float* asked = queries + (row * heads + head) * key_width;
+                const float* key = keys + (sentence * length * heads + head) * key_width;
+                const uint16_t* value = values + (sentence * length * heads + head) * value_width;
                 for (int64_t s = 0; s < real; s++) shares[s] = dot(asked, key + s * heads * key_width, key_width);
                 softmax(shares, real);
                 for (int64_t s = 0; s < real; s++) weights[row * length + s] += shares[s] / heads;
@@ -474,8 +478,8 @@ int carousel_attend(const float *queries, int64_t rows, const int64_t *places, i
                     const __mmask16 those = first(value_width - i);
                     __m512 total = _mm512_maskz_loadu_ps(those, sum + i);
                     for (int64_t s = 0; s < real; s++)
-                        total = _mm512_fmadd_ps(_mm512_set1_ps(shares[s]), widened(value + s * heads * value_width + i, those),
-                                                total);
+                        total = _mm512_fmadd_ps(_mm512_set1_ps(shares[s]),
+                                                widened(value + s * heads * value_width + i, those), total);
                     _mm512_mask_storeu_ps(sum + i, those, total);
                 }
             }
@@ -490,12 +494,12 @@ int carousel_attend(const float *queries, int64_t rows, const int64_t *places, i
 /* The best of what one thread has seen for one row, and the softmax's sum so far. */
 typedef struct {
     float most, sum;
-    float *logits; /* [wanted] best first; of equal ones the lower id */
-    int64_t *ids;
+    float* logits; /* [wanted] best first; of equal ones the lower id */
+    int64_t* ids;
     int64_t wanted;
 } Running;
 
-static void insert(Running *best, float logit, int64_t id) {
+static void insert(Running* best, float logit, int64_t id) {
     int64_t at = best->wanted - 1;
     if (!(logit > best->logits[at])) return;
     for (; at > 0 && logit > best->logits[at - 1]; at--) {
@@ -507,7 +511,7 @@ static void insert(Running *best, float logit, int64_t id) {
 }
 
 /* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen. */
-static void take(Running *row, const float *logits, int64_t count, int64_t start, const uint16_t *open) {
+static void take(Running* row, const float* logits, int64_t count, int64_t start, const uint16_t* open) {
     __m512 most = _mm512_set1_ps(row->most);
     for (int64_t i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_loadu_ps(logits + i));
     const float now = _mm512_reduce_max_ps(most);
@@ -528,18 +532,19 @@ static void take(Running *row, const float *logits, int64_t count, int64_t start
 
 /* The best next tokens of each row and their log-probabilities, of a softmax over all outputs.
  *
- * log_probs, ids [rows][wanted], best first, -inf and 0 where there are fewer · open[out / 16] has a bit for each output that
- * may be chosen; the others only count in the sum.
+ * log_probs, ids [rows][wanted], best first, -inf and 0 where there are fewer · open[out / 16] has a bit for each
+ * output that may be chosen; the others only count in the sum.
  */
-int carousel_best(const Rows *input, int64_t rows, const Product *product, const uint16_t *open,
-                  int64_t wanted, float *log_probs, int64_t *ids, int level, int threads) {
+int carousel_best(const Rows* input, int64_t rows, const Product* product, const uint16_t* open, int64_t wanted,
+                  float* log_probs, int64_t* ids, int level, int threads) {
     const int64_t all = product->out / OUTS, passes = (all + PASS - 1) / PASS;
+    threads = threads < passes ? threads : (int)passes;
     const int by_tiles = level == AMX && rows >= TILE_ROWS;
-    uint8_t *room = room_for(rows, product->in);
-    float *logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
-    Running *running = malloc((size_t)(threads * rows) * sizeof(Running));
-    float *best = malloc((size_t)(threads * rows * wanted) * sizeof(float));
-    int64_t *best_ids = malloc((size_t)(threads * rows * wanted) * sizeof(int64_t));
+    uint8_t* room = room_for(rows, product->in);
+    float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
+    Running* running = malloc((size_t)(threads * rows) * sizeof(Running));
+    float* best = malloc((size_t)(threads * rows * wanted) * sizeof(float));
+    int64_t* best_ids = malloc((size_t)(threads * rows * wanted) * sizeof(int64_t));
     const int failed = !room || !logits || !running || !best || !best_ids;
     for (int64_t i = 0; !failed && i < threads * rows * wanted; i++) best[i] = -INFINITY, best_ids[i] = 0;
     for (int64_t i = 0; !failed && i < threads * rows; i++)
@@ -548,10 +553,11 @@ int carousel_best(const Rows *input, int64_t rows, const Product *product, const
     /* Every thread has a stretch of the outputs, whose weights it alone reads. */
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int64_t thread = 0; thread < (failed ? 0 : threads); thread++) {
-        float *here = logits + thread * GROUP * PASS * OUTS;
+        float* here = logits + thread * GROUP * PASS * OUTS;
         if (by_tiles) use_tiles();
         for (int64_t pass = passes * thread / threads; pass < passes * (thread + 1) / threads; pass++) {
-            const int64_t begin = pass * PASS, end = begin + PASS < all ? begin + PASS : all, width = (end - begin) * OUTS;
+            const int64_t begin = pass * PASS, end = begin + PASS < all ? begin + PASS : all,
+                          width = (end - begin) * OUTS;
             for (int64_t row = 0; row < rows; row += GROUP) {
                 const int64_t count = rows - row < GROUP ? rows - row : GROUP;
                 blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles);
@@ -564,14 +570,17 @@ int carousel_best(const Rows *input, int64_t rows, const Product *product, const
     for (int64_t row = 0; !failed && row < rows; row++) {
         Running whole = {-INFINITY, 0, log_probs + row * wanted, ids + row * wanted, wanted};
         for (int64_t i = 0; i < wanted; i++) whole.logits[i] = -INFINITY, whole.ids[i] = 0;
-        for (int64_t thread = 0; thread < threads; thread++) whole.most = fmaxf(whole.most, running[thread * rows + row].most);
+        for (int64_t thread = 0; thread < threads; thread++)
+            whole.most = fmaxf(whole.most, running[thread * rows + row].most);
         for (int64_t thread = 0; thread < threads; thread++) {
-            const Running *part = running + thread * rows + row;
+            const Running* part = running + thread * rows + row;
             if (part->most > -INFINITY) whole.sum += part->sum * expf(part->most - whole.most);
-            for (int64_t i = 0; i < wanted && part->logits[i] > -INFINITY; i++) insert(&whole, part->logits[i], part->ids[i]);
+            for (int64_t i = 0; i < wanted && part->logits[i] > -INFINITY; i++)
+                insert(&whole, part->logits[i], part->ids[i]);
         }
         const float total = whole.most + logf(whole.sum);
-        for (int64_t i = 0; i < wanted; i++) whole.logits[i] = fminf(whole.logits[i] - total, 0.0f);
+        for (int64_t i = 0; i < wanted; i++)
+            whole.logits[i] = isfinite(total) ? fminf(whole.logits[i] - total, 0.0f) : -INFINITY;
     }
     free(room);
     free(logits);

@@ -1,8 +1,9 @@
 """Kernels of our own for a decoding step in int8: `kernels.c`, reached through ctypes.
 
 PyTorch computes a step as some hundred and fifty operations, each of which is called from Python, allocates what it
-gives and, in a full batch, carries megabytes of logits through memory four times. Here the same step is six calls, in
-which weights are read once and logits never leave the cache. The products are the same sums of the same integers.
+gives and, in a full batch, carries megabytes of logits through memory four times. Here the same step is a call a layer
+and five more, in which weights are read once and logits never leave the cache. The products are the same sums of the
+same integers.
 
 They are there where the package was built with a C compiler and runs on a processor with AVX-512 VNNI; AMX is used
 where it is. Otherwise `available` is False and `translator.products` computes with PyTorch.
@@ -75,7 +76,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
 
 @lru_cache(maxsize=1)
 def _library() -> _Library | None:
-    """Loads what was built beside this file; PyTorch's threads are then its threads, as both ask for one libgomp."""
+    """Loads what was built beside this file; its threads are those of the libgomp that PyTorch has loaded already."""
     for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
         if (library := _opened(path)) is not None:
             return library
@@ -161,14 +162,15 @@ class Int8Product:
             cell: [N, H].
             left: What the product reads, and `right` beside it. [N, any]
             right: Likewise, or None.
-            more: Added to the gates, [N, 4H]; rows may be apart.
+            more: Added to the gates, [N, 4H]; a row's numbers lie side by side, rows may be apart.
             table: Rows in bfloat16 [V, 4H], and of each row the one to be added, [N] int64.
 
         Returns:
             The next hidden and cell, each [N, H].
         """
         rows, kept = _rows(left, right)
-        hidden, following = torch.empty_like(cell), torch.empty_like(cell)
+        cell = cell.contiguous()
+        hidden, following = torch.empty(cell.shape), torch.empty(cell.shape)
         entries, which = (part.contiguous() for part in table) if table else (None, None)
         _check(
             self.library.functions.carousel_lstm(
@@ -239,7 +241,8 @@ class Int8Reader:
         Returns:
             outputs [B, S, 2H], 0 behind a sentence, and each direction's output after its last token, [B, 2H].
         """
-        inputs, order = inputs.contiguous(), lengths.argsort(descending=True)
+        inputs, lengths = inputs.contiguous(), lengths.contiguous()
+        order = lengths.argsort(descending=True, stable=True)
         batch, length, in_width = inputs.shape
         outputs, summary = torch.empty(batch, length, 2 * self._width), torch.empty(batch, 2 * self._width)
         layer = _Layer(
@@ -292,7 +295,7 @@ def attend(
 
 
 def tanh(left: Tensor, right: Tensor | None = None) -> Tensor:
-    """The hyperbolic tangent of `left`, [N, any], or of its sum with `right`; rows may be apart.
+    """The hyperbolic tangent of `left`, [N, any], or of its sum with `right`; rows may be apart, numbers in them not.
 
     PyTorch's takes the numbers at the end of a batch by themselves, and gives another last digit.
     """

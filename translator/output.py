@@ -66,6 +66,13 @@ class Choice(NamedTuple):
         return Choice(embeddings, bias, pad(self.token_ids, (0, more)), self.whole, self.least)
 
 
+class Possible(NamedTuple):
+    """Tokens that may be given: as a kernel wants to hear it, and how many they are."""
+
+    bits: Tensor
+    tokens: int
+
+
 class OutputLayer:
     """The tied softmax, made ready to decode.
 
@@ -92,7 +99,6 @@ class OutputLayer:
         computed_as: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
         self._product = make_product(weight, bias, bound=1, compute_type=computed_as, use_kernels=use_kernels)
         self._shortlist, self._bias = shortlist, bias
-        self._asked_before: tuple[tuple[int, ...], Tensor, int] | None = None
         if shortlist is not None:
             self._table = weight if compute_type == "float32" else weight.bfloat16()
             self._forbidden_ids = torch.tensor(shortlist.forbidden_ids, dtype=torch.int64, device=weight.device)
@@ -101,29 +107,28 @@ class OutputLayer:
         """Scores the whole vocabulary: [N, E] to [N, V]."""
         return self._product(readout).log_softmax(dim=-1)
 
-    def best(self, readout: Tensor, wanted: int, forbidden_ids: Sequence[int]) -> tuple[Tensor, Tensor] | None:
+    def all_but(self, forbidden_ids: Sequence[int]) -> Possible | None:
+        """What `best` may give, if it gives anything: tokens that are not among these."""
+        if not isinstance(self._product, Int8Product):
+            return None
+        possible = torch.ones(self._product.out, dtype=torch.bool)
+        possible[list(forbidden_ids)] = False
+        return Possible(self._product.bits(possible), int(possible.sum()))
+
+    def best(self, readout: Tensor, wanted: int, possible: Possible | None) -> tuple[Tensor, Tensor] | None:
         """Scores the whole vocabulary and gives the likeliest, where there is a kernel for it; else None.
 
         Args:
             readout: [N, E].
             wanted: W; there are fewer columns if fewer tokens are possible.
-            forbidden_ids: Tokens that are not to be given.
+            possible: From `all_but`.
 
         Returns:
             log_probs [N, W], best first, and the token_ids [N, W] that they are of.
         """
-        if not isinstance(self._product, Int8Product):
+        if possible is None or not isinstance(self._product, Int8Product):
             return None
-        possible, count = self._possible(self._product, tuple(forbidden_ids))
-        return self._product.best(readout, allowed=possible, wanted=min(wanted, count))
-
-    def _possible(self, product: Int8Product, forbidden_ids: tuple[int, ...]) -> tuple[Tensor, int]:
-        """What is not forbidden, as the kernel wants it, and how many these are; the last answer is kept."""
-        if self._asked_before is None or self._asked_before[0] != forbidden_ids:
-            possible = torch.ones(product.out, dtype=torch.bool)
-            possible[list(forbidden_ids)] = False
-            self._asked_before = forbidden_ids, product.bits(possible), int(possible.sum())
-        return self._asked_before[1:]
+        return self._product.best(readout, allowed=possible.bits, wanted=min(wanted, possible.tokens))
 
     def choose(self, sources: Sequence[Sequence[int]], beam_size: int) -> Choice | None:
         """Gathers what B sentences may be translated with; None if there is no shortlist."""
@@ -142,13 +147,16 @@ class OutputLayer:
         embeddings = nn.functional.embedding(token_ids, self._table)
         return Choice(embeddings, self._bias[token_ids] + counted.log(), token_ids, whole, self._asked(beam_size))
 
-    def chosen_log_probs(self, readout: Tensor, choice: Choice, *, any_whole: bool) -> tuple[Tensor, Tensor]:
+    def chosen_log_probs(
+        self, readout: Tensor, choice: Choice, *, any_whole: bool, spare: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Scores what each row may choose from.
 
         Args:
             readout: [B, K, E].
             choice: Of the B sentences.
             any_whole: Whether `choice.whole` is anywhere True, so that the device need not be asked.
+            spare: So many of a row's tokens will be struck out.
 
         Returns:
             log_probs [B, K, C] and the token_ids [B, K, C] that they are of. Rows that choose from everything give
@@ -163,7 +171,10 @@ class OutputLayer:
             beam_size = readout.shape[1]
             everything = self.log_probs(readout.index_select(0, those).flatten(0, 1))  # [any * K, V]
             everything[:, self._forbidden_ids] = -torch.inf
-            count = min(everything.shape[1], self._asked(beam_size))
+            count = min(everything.shape[1], self._asked(beam_size) + spare)
+            if (more := count - log_probs.shape[2]) > 0:
+                log_probs = nn.functional.pad(log_probs, (0, more), value=-torch.inf)
+                token_ids = nn.functional.pad(token_ids, (0, more))
             best, places = (part.view(-1, beam_size, count) for part in everything.topk(count))
             log_probs[those] = -torch.inf
             log_probs[those, :, :count], token_ids[those, :, :count] = best, places

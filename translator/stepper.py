@@ -29,6 +29,9 @@ class Stepper(Protocol):
     A *row* is one live hypothesis. Sentences own consecutive rows, one to K each, in the order of admission.
     """
 
+    def forbid(self, token_ids: Sequence[int]) -> None:
+        """Hear before all else which tokens the search will never choose; a choice of columns leaves them out."""
+
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         """Append one row for each source.
 

@@ -77,6 +77,9 @@ class ToyStepper:
         self.reorders = 0
         self._previous: list[tuple[Tensor, Tensor]] = []
 
+    def forbid(self, token_ids: Sequence[int]) -> None:
+        self.forbidden = list(token_ids)
+
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
         self.beam_size = beam_size
         self.owners += range(self.sentences, self.sentences + len(sources))
@@ -108,7 +111,7 @@ class ToyStepper:
         states = torch.tensor(marks, device=self.device, dtype=torch.float32)
         columns = None
         if self.frugal:
-            log_probs[:, list(FORBIDDEN)] = DEAD
+            log_probs[:, self.forbidden] = DEAD
             log_probs, columns = log_probs.topk(min(self.beam_size + 1 + spare, self.model.vocab_size))
         self._previous = [(output, output.clone()) for output in (log_probs, attention_weights, states)]
         return StepOutput(log_probs, attention_weights, states, columns)

@@ -122,7 +122,8 @@ def test_a_step_gives_the_best_tokens_of_the_whole_vocabulary(
     sources: list[list[int]], beam_size: int, spare: int, forbidden: set[int]
 ) -> None:
     engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
-    best, full = (engine.session(forbidden_ids=sorted(forbidden)) for _ in range(2))
+    best, full = engine.session(), engine.session()
+    best.forbid(sorted(forbidden))
     token_ids, places = torch.full((len(sources),), BOS), torch.arange(len(sources)) * beam_size
     for session in (best, full):
         session.admit(sources, beam_size)

@@ -49,7 +49,7 @@ def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
 
 
 def test_what_no_machine_has_is_refused(checkpoint_folder: Path) -> None:
-    with pytest.raises(ConfigError, match="threads is 0, wanted at least 1"):
+    with pytest.raises(ConfigError, match="threads is 0, wanted 1 to 256"):
         Translator.load(checkpoint_folder, threads=0)
     for device in ("cuda:99", "abacus"):
         with pytest.raises(ConfigError, match=f"device '{device}' is not to be had here"):

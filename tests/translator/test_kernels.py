@@ -74,8 +74,8 @@ def test_rows_may_come_in_two_parts_and_be_strided() -> None:
 
 def test_what_is_larger_than_the_bound_is_cut_off() -> None:
     product = Int8Product(torch.ones(1, 1), None, bound=1)
-    found = product(torch.tensor([[5.0], [-5.0]]))
-    torch.testing.assert_close(found, torch.tensor([[1.0], [-128 / LEVELS]]))
+    found = product(torch.tensor([[5.0], [-5.0], [1e9], [-1e9]]))
+    torch.testing.assert_close(found, torch.tensor([[1.0], [-128 / LEVELS]] * 2))
 
 
 @settings(max_examples=30)
@@ -126,6 +126,13 @@ def test_of_equals_the_lower_one_comes_first_whoever_found_it() -> None:
     log_probs, ids = product.best(uniform(3, 8), allowed=product.bits(allowed), wanted=4)
     assert ids.tolist() == [[0, 2, 3, 4]] * 3
     torch.testing.assert_close(log_probs, torch.full((3, 4), -torch.tensor(1500.0).log().item()))
+
+
+@pytest.mark.parametrize("bias", [-torch.inf, torch.nan], ids=["impossible", "not a number"])
+def test_where_nothing_is_likely_nothing_is_certain(bias: float) -> None:
+    product = Int8Product(torch.randn(20, 8), torch.full((20,), bias), bound=1)
+    log_probs, _ = product.best(uniform(2, 8), allowed=product.bits(torch.ones(20, dtype=torch.bool)), wanted=3)
+    assert (log_probs == -torch.inf).all()
 
 
 def test_fewer_than_are_wanted_leave_places_empty() -> None:

@@ -226,7 +226,7 @@ def test_one_that_is_replaced_after_the_start_is_not_served_as_the_one_that_was(
 @pytest.mark.parametrize("names", [["special"], ["special", "broad"]], ids=["one", "several"])
 def test_what_cannot_be_is_refused_at_the_start(models: Path, names: list[str]) -> None:
     folders = [models / name for name in names]
-    with pytest.raises(ConfigError, match="threads is 0, wanted at least 1"):
+    with pytest.raises(ConfigError, match="threads is 0, wanted 1 to 256"):
         ModelPool(folders, threads=0)
     with pytest.raises(ConfigError, match="compute_type is 'int3'"):
         ModelPool(folders, compute_type="int3")  # type: ignore[arg-type]

@@ -152,8 +152,10 @@ def engine_with(shortlist: Shortlist | None) -> DecodingEngine:
     return DecodingEngine(MODEL, pad_id=PAD, shortlist=shortlist)
 
 
-def searched(engine: DecodingEngine, sources: Sequence[Sequence[int]], beam_size: int) -> list[list[Hypothesis]]:
-    options = DecodingOptions(beam_size=beam_size, n_best=beam_size)
+def searched(
+    engine: DecodingEngine, sources: Sequence[Sequence[int]], beam_size: int, options: DecodingOptions | None = None
+) -> list[list[Hypothesis]]:
+    options = options or DecodingOptions(beam_size=beam_size, n_best=beam_size)
     search = BeamSearch(engine.session(), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
     tickets = search.admit(sources)
     found = search.run()
@@ -166,6 +168,22 @@ def test_a_list_of_everything_changes_no_search() -> None:
     for one, other in zip(
         searched(engine_with(everything), permitted, 3), searched(engine_with(None), permitted, 3), strict=True
     ):
+        assert [each.token_ids for each in one] == [each.token_ids for each in other]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("size", [2, 3])
+def test_who_chooses_from_everything_may_have_some_of_it_struck_out(beam_size: int, size: int) -> None:
+    """A source without a list is searched as if nobody had one, also where the best tokens would be said again."""
+    options = DecodingOptions(beam_size=beam_size, n_best=beam_size, no_repeat_ngram_size=size)
+    whole = [source for source in SOURCES if make_shortlist().pieces(source) is None]
+    assert whole
+    for one, other in zip(
+        searched(engine_with(make_shortlist()), whole, beam_size, options),
+        searched(engine_with(None), whole, beam_size, options),
+        strict=True,
+    ):
+        assert other
         assert [each.token_ids for each in one] == [each.token_ids for each in other]
 
 
