@@ -8,18 +8,26 @@ import json
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from locust import FastHttpUser, between, task
+from locust import FastHttpUser, between, events, task
 
 SENTENCES = [each for each in Path(os.environ["LOAD_SOURCE"]).read_text(encoding="utf-8").split("\n") if each][:500]
 PAGE_SENTENCES = 40
 TOO_MANY_BYTES = 3_000_000  # the service reads 2.6 million
 ANSWERS: dict[str, str] = {}
 """The first answer to each text."""
+
+
+@events.request.add_listener  # type: ignore[untyped-decorator]
+def tell(name: str, exception: Exception | None, **_: object) -> None:
+    """Says what was wrong with a request, for `benchmarks.load.locust` to show."""
+    if exception is not None:
+        print(f"wrong: {name}: {exception}", file=sys.stderr)
 
 
 def unlike_before(text: str, answer: object) -> str:

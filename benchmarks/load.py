@@ -122,6 +122,7 @@ def locust(
         env={**os.environ, **environment},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    print(*(line for line in done.stderr.splitlines() if line.startswith("wrong: ")), sep="\n", end="", file=sys.stderr)
     try:
         return {each["name"]: each for each in json.loads(done.stdout[done.stdout.index("[") :])}
     except ValueError:
