@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from translator.batch import pad
+from translator.output import Possible
 from translator.packed_model import PackedModel
 from translator.posterior import posterior_attention
 from translator.sentence_memory import KnownSentences
@@ -30,7 +31,7 @@ class DecodingSession:
     def __init__(self, engine: PackedModel) -> None:
         """Begins with no rows."""
         self._engine = engine
-        self._possible = engine.output.all_but(())
+        self._possible: Possible | None = None  # without it a step says the whole vocabulary
         self._beam_size = 1
         self._known: KnownSentences | None = None
         self._lying: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left

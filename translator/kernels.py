@@ -22,7 +22,10 @@ from torch import Tensor
 
 OUTS, DEPTH = 16, 64
 """Outputs in a block and inputs in a tile: sizes of a product are filled up to multiples of them."""
-LEVELS, ZERO_POINT = 127, 128
+LEVELS = 127
+ZERO_POINT = 128
+"""VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
+reference kernel, hundreds of times as slow."""
 INTERFACE = 1
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
@@ -102,6 +105,18 @@ def available() -> bool:
     return _library() is not None
 
 
+def _needed() -> _Library:
+    if (library := _library()) is None:
+        raise RuntimeError("the kernels are not available here.")
+    return library
+
+
+def in_levels(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Rounds weights, [out, in], to 255 levels: these, int8, and what one is worth in each row, [out] float32."""
+    scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
 class Int8Product:
     """`rows @ weight.t() + bias` in int8, and what a step does with the result at once.
 
@@ -116,13 +131,11 @@ class Int8Product:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> None:
         """Packs the weights: [out / 16, in / 4, 16, 4], filled up with 0."""
-        if (library := _library()) is None:
-            raise RuntimeError("the kernels are not available here.")
-        self.library = library
+        self.library = _needed()
         self.out, width = weight.shape
-        scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS
+        whole, scale = in_levels(weight)
         levels = torch.zeros(_filled_up(self.out, OUTS), _filled_up(width, DEPTH), dtype=torch.int8)
-        levels[: self.out, :width] = (weight / scale[:, None]).round()
+        levels[: self.out, :width] = whole
         more = len(levels) - self.out
         self._packed = levels.unflatten(0, (-1, OUTS)).unflatten(2, (-1, 4)).transpose(1, 2).contiguous()
         self._shift = levels.sum(dim=1, dtype=torch.int32).mul_(ZERO_POINT)
@@ -273,9 +286,7 @@ def attend(
     Returns:
         context [N, M], summed over heads, and the weights, their mean, exactly 0 on padding. [N, S]
     """
-    library = _library()
-    if library is None:
-        raise RuntimeError("the kernels are not available here.")
+    library = _needed()
     queries, places, keys, values, padding = (part.contiguous() for part in (queries, places, keys, values, padding))
     rows, length = queries.shape[0], padding.shape[1]
     key_width, value_width = keys.shape[2] // heads, values.shape[2] // heads
@@ -299,9 +310,7 @@ def tanh(left: Tensor, right: Tensor | None = None) -> Tensor:
 
     PyTorch's takes the numbers at the end of a batch by themselves, and gives another last digit.
     """
-    library = _library()
-    if library is None:
-        raise RuntimeError("the kernels are not available here.")
+    library = _needed()
     result = torch.empty(left.shape)
     second = (None, 0) if right is None else (right.data_ptr(), right.stride(0))
     library.functions.carousel_tanh(

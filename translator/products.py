@@ -21,16 +21,13 @@ from torch import Tensor
 
 from translator import kernels
 from translator.errors import ConfigError
+from translator.kernels import LEVELS, ZERO_POINT
 
 ComputeType = Literal["int8", "bfloat16", "float32"]
 WantedComputeType = Literal["auto", "int8", "bfloat16", "float32"]
 Product = Callable[..., Tensor]
 """Rows [N, in] float32 to [N, out] float32; the rows may come in parts, [N, any] each, that belong side by side."""
 
-LEVELS = 127
-ZERO_POINT = 128
-"""VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
-reference kernel, hundreds of times as slow."""
 FEW_ROWS = 16
 
 
@@ -114,8 +111,7 @@ def _bfloat16(weight: Tensor, bias: Tensor | None) -> Product:
 
 
 def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
-    scale = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LEVELS  # [out]
-    levels = (weight / scale[:, None]).round().to(torch.int8)
+    levels, scale = kernels.in_levels(weight)
     packed = torch.ops.onednn.qlinear_prepack(levels, None)
     no_shift = torch.zeros(len(weight), dtype=torch.int32)
     width, middle = weight.shape[1], torch.tensor(ZERO_POINT + 0.5)  # cut off to whole numbers: rounded

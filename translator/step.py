@@ -72,9 +72,8 @@ def take(
         hidden: Of each layer, [N or more, H].
         cell: Likewise.
     """
-    if engine.kernel_layers:
-        return _by_kernels(engine, token_ids, places, memory, hidden, cell)
-    return _by_pytorch(engine, token_ids, places, memory, hidden, cell)
+    way = _by_kernels if engine.kernel_layers else _by_pytorch
+    return way(engine, token_ids, places, memory, hidden, cell)
 
 
 def _by_pytorch(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.translator.conftest import COMPUTE_TYPES, needs_int8
 from translator.errors import ConfigError
-from translator.products import LEVELS, ComputeType, _rounded_up, choose_compute_type, make_product
+from translator.kernels import LEVELS
+from translator.products import ComputeType, _rounded_up, choose_compute_type, make_product
 
 sizes = st.integers(1, 40)
 
