@@ -6,7 +6,8 @@ The cross-entropy never holds the whole [tokens, V] table:
     d loss / d logits = p - (1 - epsilon) * onehot(y) - epsilon / V
 
 The gradient is known as soon as the probabilities are, so each chunk of rows is scored, turned into its gradient and
-multiplied back while it is still in the cache; memory and traffic no longer grow with tokens times vocabulary. Over a
+multiplied back while it is still in the cache. What the chunks of a block leave behind is multiplied once more, with
+the rows, for the gradient of the table: to add up tables of a chunk each would move more memory than all else. Over a
 chunk go one softmax and three products and nothing else: the bias and its gradient are one more column of the
 products, and what epsilon / V adds to the gradients is subtracted from their sums. With products in bfloat16 the
 probabilities are rounded to 8 bits too, before the one-hot is subtracted.
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 CHUNK_ROWS = 256
+BLOCK_ROWS = 2048  # a multiple of the chunk's
 CHUNK_ROWS_CUDA = 8192
 COLUMNS = 32  # what the units for matrices of bfloat16 take at once
 SMALLEST_PROBABILITY = torch.finfo(torch.float32).tiny  # so that a miss costs 87 nats at most
@@ -58,31 +60,39 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         Rows whose `counted` [N] is 0 and whose readout is 0 add nothing: neither to a sum nor to a gradient.
         """
         vocab_size, width = weight.shape
-        chunk = CHUNK_ROWS_CUDA if readout.is_cuda else CHUNK_ROWS
+        chunk, block = (CHUNK_ROWS_CUDA, CHUNK_ROWS_CUDA) if readout.is_cuda else (CHUNK_ROWS, BLOCK_ROWS)
         rows, wanted, share = _in_whole_chunks(readout, targets, counted, 1 if readout.is_cuda else chunk)
         table = _beside(weight.to(readout.dtype), bias)  # [V, E + 32]
         pull = label_smoothing / vocab_size
         # What smoothing adds is the same for every row, or for every piece: it waits for the end.
-        mean_logits = rows.float() @ table.sum(dim=0, dtype=torch.float32) / vocab_size
+        table_sum = _beside(weight.sum(dim=0, keepdim=True), bias.sum(dim=0, keepdim=True))[0]  # [E + 32]
+        mean_logits = rows.float() @ table_sum / vocab_size
         grad_readout = torch.empty_like(rows[:, :width]) if wants_gradient else None
-        grad_table = torch.zeros_like(table, dtype=torch.float32) if wants_gradient else None
+        grad_table: Tensor | None = None
         nll = torch.empty_like(share)
         smoothed = torch.empty_like(share)
-        for start in range(0, len(rows), chunk):
-            part = slice(start, start + chunk)
-            logits = rows[part] @ table.t()  # [N, V]
-            gold_logits = logits.gather(1, wanted[part])[:, 0].float()
-            probabilities = logits.softmax(dim=-1)
-            gold = probabilities.gather(1, wanted[part])
-            nll[part] = -gold[:, 0].float().clamp_min(SMALLEST_PROBABILITY).log()
-            smoothed[part] = nll[part] + label_smoothing * (gold_logits - mean_logits[part])
-            if grad_readout is None or grad_table is None:
-                continue
-            grad_logits = probabilities.scatter_(1, wanted[part], gold + (label_smoothing - 1))  # less `pull`
-            torch.mm(grad_logits, table[:, :width], out=grad_readout[part])
-            grad_table += grad_logits.t() @ rows[part]
+        positions = torch.arange(chunk, device=rows.device)
+        held = rows.new_empty(min(block, len(rows)), vocab_size)  # probabilities, then the gradients of logits
+        for first in range(0, len(rows), block):
+            past = min(first + block, len(rows))
+            for start in range(first, past, chunk):
+                part = slice(start, min(start + chunk, past))
+                logits = rows[part] @ table.t()  # [N, V]
+                golden = positions[: len(logits)], wanted[part]
+                gold_logits = logits[golden].float()
+                probabilities = torch.softmax(logits, dim=-1, out=held[start - first : part.stop - first])
+                gold = probabilities[golden]
+                nll[part] = -gold.float().clamp_min(SMALLEST_PROBABILITY).log()
+                smoothed[part] = nll[part] + label_smoothing * (gold_logits - mean_logits[part])
+                if grad_readout is None:
+                    continue
+                probabilities[golden] = gold + (label_smoothing - 1)  # now the gradient of the logits, less `pull`
+                torch.mm(probabilities, table[:, :width], out=grad_readout[part])
+            if grad_readout is not None:
+                grad_block = (held[: past - first].t() @ rows[first:past]).float()
+                grad_table = grad_block if grad_table is None else grad_table.add_(grad_block)
         if grad_readout is not None and grad_table is not None:
-            grad_readout -= pull * table[:, :width].sum(dim=0, dtype=torch.float32).to(table.dtype)
+            grad_readout -= (pull * table_sum[:width]).to(table.dtype)
             grad_readout *= share[:, None].to(table.dtype)
             grad_table -= pull * rows.sum(dim=0, dtype=torch.float32)
             ctx.save_for_backward(grad_readout[: len(readout)], grad_table[:, :width], grad_table[:, width])
@@ -105,11 +115,11 @@ def _in_whole_chunks(readout: Tensor, targets: Tensor, counted: Tensor, chunk: i
     On a CPU a product of a new shape costs the making of a kernel, which is more than the product.
 
     Returns:
-        rows [N', E + 32], the count of each in the first column behind the readout; targets [N', 1]; counted [N'].
+        rows [N', E + 32], the count of each in the first column behind the readout; targets [N']; counted [N'].
     """
     more = -len(readout) % chunk
     pad = nn.functional.pad
-    return _beside(readout, counted, more), pad(targets, (0, more))[:, None], pad(counted, (0, more))
+    return _beside(readout, counted, more), pad(targets, (0, more)), pad(counted, (0, more))
 
 
 def _beside(matrix: Tensor, column: Tensor, more: int = 0) -> Tensor:

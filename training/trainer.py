@@ -23,6 +23,7 @@ from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
 from training.loss import alignment_loss, token_loss
+from training.kernels import use_kernels
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.outcomes import Outcomes
@@ -87,6 +88,7 @@ class Trainer:
         self._validation_seconds = 0.0  # that the last one took
         self.outcomes = Outcomes(workers.device)
         self.precision = choose_precision(self.options.precision, workers.device)
+        use_kernels(self.model)
         torch.manual_seed(self.options.seed)
 
     def resume(self) -> None:

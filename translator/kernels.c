@@ -22,28 +22,18 @@ int carousel_interface(void) { return 1; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
-#include <immintrin.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "processor.h"
 
 enum { NONE = 0, VNNI = 1, AMX = 2 };
 
 /* What this processor and its kernel allow; asks the latter for the tiles, once and for all threads. */
 int carousel_level(void) {
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||
-        !__builtin_cpu_supports("avx512vnni"))
-        return NONE;
-    unsigned features = 0, unused = 0, leaf = 7, subleaf = 0;
-    __asm__("cpuid" : "+a"(leaf), "=b"(unused), "+c"(subleaf), "=d"(features));
-    const unsigned tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
-    const int request_permission = 0x1023, tile_data = 18;
-    if ((features & tiles) == tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0) return AMX;
-    return VNNI;
+    if (!has_wide_vectors() || !__builtin_cpu_supports("avx512vnni")) return NONE;
+    return tiles_granted(AMX_INT8) ? AMX : VNNI;
 }
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8")
@@ -56,6 +46,8 @@ int carousel_level(void) {
 #define PASS 32     /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
 #define ZERO_POINT 128
 #define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
+
+#include "vectors.h"
 
 typedef struct {
     const int8_t* weights; /* packed */
@@ -72,47 +64,6 @@ typedef struct {
     const float *left, *right; /* [rows][width] */
     int64_t left_width, right_width;
 } Rows;
-
-static inline __m512 exponential(__m512 x) {
-    /* 2^n times a polynomial of the rest, within 2 units in the last place; below -100 that of -100. */
-    x = _mm512_max_ps(x, _mm512_set1_ps(-100.0f));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.0f / 5040);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
-}
-
-static inline __m512 sigmoid(__m512 x) {
-    const __m512 one = _mm512_set1_ps(1.0f);
-    return _mm512_div_ps(one, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
-}
-
-static inline __m512 hyperbolic_tangent(__m512 x) {
-    /* 1 - 2 / (1 + e^2x); near 0, where that would cancel, the series. */
-    const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
-    const __m512 far = _mm512_sub_ps(one, _mm512_div_ps(two, _mm512_add_ps(one, exponential(_mm512_mul_ps(x, two)))));
-    const __m512 square = _mm512_mul_ps(x, x);
-    __m512 p = _mm512_fmadd_ps(square, _mm512_set1_ps(-17.0f / 315), _mm512_set1_ps(2.0f / 15));
-    p = _mm512_fmadd_ps(square, p, _mm512_set1_ps(-1.0f / 3));
-    const __m512 near = _mm512_fmadd_ps(_mm512_mul_ps(x, square), p, x);
-    const __mmask16 small = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(0.125f), _CMP_LT_OQ);
-    return _mm512_mask_mov_ps(_mm512_min_ps(far, one), small, near);
-}
-
-/* The first `count` of 16 numbers. */
-static inline __mmask16 first(int64_t count) { return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1); }
-
-static inline __m512 widened(const uint16_t* bfloats, __mmask16 those) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(those, bfloats)), 16));
-}
 
 /* ---- Products ---------------------------------------------------------------------------------------------------- */
 
@@ -171,18 +122,6 @@ static void block_of_few(int64_t count, const uint8_t* rows, const Product* prod
         case 7: few(7, rows, product, block, to, stride); return;
         default: few(8, rows, product, block, to, stride); return;
     }
-}
-
-typedef struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} TileConfiguration;
-
-static void use_tiles(void) {
-    TileConfiguration all = {.palette = 1};
-    for (int tile = 0; tile < 8; tile++) all.row_bytes[tile] = 64, all.rows[tile] = 16;
-    _tile_loadconfig(&all);
 }
 
 /* 32 rows with two blocks of outputs (or one); `rows` has room for 32, of which `count` count. */

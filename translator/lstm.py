@@ -1,9 +1,15 @@
 """One LSTM layer: PyTorch's fused sequence kernel, and dropout on the recurrent weights while it learns."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from translator.dropout import dropout_mask
+
+State = tuple[Tensor, Tensor]
+SequenceKernel = Callable[[Tensor, State, list[Tensor]], tuple[Tensor, State]]
+"""Runs a layer: from inputs, state and weights as `torch.lstm` takes them, outputs and the state after."""
 
 
 class LstmLayer(nn.LSTM):
@@ -27,6 +33,7 @@ class LstmLayer(nn.LSTM):
         """
         super().__init__(input_size, hidden_size, batch_first=True)
         self.weight_dropout = 0.0
+        self.sequence_kernel: SequenceKernel | None = None  # learns in the place of PyTorch's on a CPU in bfloat16
         parameters = dict(self.named_parameters())
         with torch.no_grad():
             parameters["bias_ih_l0"].zero_()[hidden_size : 2 * hidden_size].fill_(1.0)
@@ -36,13 +43,13 @@ class LstmLayer(nn.LSTM):
                 nn.init.orthogonal_(gate)
 
     def forward(  # type: ignore[override]
-        self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, inputs: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
         """Reads `inputs` from `state` (hidden and cell, each [1, B, H]; zeros if None)."""
         dropping = self.training and self.weight_dropout > 0
-        # Under autocast PyTorch would run cuDNN's kernel in float16, whose gradients vanish unless they are scaled.
-        casting = inputs.is_cuda and torch.is_autocast_enabled("cuda")
-        if not dropping and not casting:
+        kernel = self._kernel(inputs)
+        # PyTorch's own way does for everything that neither drops weights nor runs by another kernel.
+        if not dropping and kernel == self._run:
             outputs, after = super().forward(inputs, state)
             return outputs, after
         if state is None:
@@ -52,21 +59,29 @@ class LstmLayer(nn.LSTM):
         if dropping:
             shape = (4 * self.hidden_size, self.hidden_size)
             weights[1] = weights[1] * dropout_mask(shape, self.weight_dropout, device=inputs.device)
-        if not casting:
-            return self._run(inputs, state, weights)
-        dtype = torch.get_autocast_dtype("cuda")
-        with torch.autocast("cuda", enabled=False):
-            hidden, cell = (part.to(dtype) for part in state)
-            return self._run(inputs.to(dtype), (hidden, cell), [weight.to(dtype) for weight in weights])
+        return kernel(inputs, state, weights)
 
-    def _run(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _kernel(self, inputs: Tensor) -> SequenceKernel:
+        if not torch.is_autocast_enabled(inputs.device.type):
+            return self._run
+        if inputs.is_cuda:
+            return self._run_in_autocast_type
+        bfloat16 = torch.get_autocast_dtype("cpu") == torch.bfloat16
+        return self.sequence_kernel if self.sequence_kernel and self.training and bfloat16 else self._run
+
+    def _run(self, inputs: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         outputs, hidden, cell = torch.lstm(
             inputs, state, weights, has_biases=True, num_layers=1, dropout=0.0, train=self.training,
             bidirectional=False, batch_first=True,
         )  # fmt: skip
         return outputs, (hidden, cell)
+
+    def _run_in_autocast_type(self, inputs: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        """Under autocast PyTorch would run cuDNN's kernel in float16, whose gradients vanish unless they are scaled."""
+        dtype = torch.get_autocast_dtype("cuda")
+        with torch.autocast("cuda", enabled=False):
+            hidden, cell = (part.to(dtype) for part in state)
+            return self._run(inputs.to(dtype), (hidden, cell), [weight.to(dtype) for weight in weights])
 
 
 def drop_recurrent_weights(model: nn.Module, probability: float) -> None:

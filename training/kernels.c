@@ -1,0 +1,322 @@
+/* An LSTM layer over whole sequences, in bfloat16, forwards and backwards, for processors with AVX-512 BF16, and faster
+ * ones with AMX.
+ *
+ * Called from training/kernels.py. Gates are input, forget, candidate (cell), output, as PyTorch has them. What can be
+ * one product over all steps, the inputs' part of the gates and the gradients of inputs and weights, is PyTorch's; here
+ * is what goes from step to step. Nothing is kept between calls, and a number's sum has one order, whatever the threads.
+ * Functions return -1 if there is no memory.
+ *
+ * In a step every thread has some of the units: it multiplies the last step's rows with its share of the weights, which
+ * stays in its cache for the whole sequence, and goes on to the functions of the gates while the sums are hot. Weights
+ * lie in tiles of 16 outputs and 32 inputs, two inputs of each output side by side, as both kinds of products read them.
+ *
+ * Source: Gers et al. 2000; Werbos 1990 (backpropagation through time); Intel's Intrinsics Guide, VDPBF16PS, TDPBF16PS.
+ */
+
+#include <stdint.h>
+
+/* Raised with every change of what a function below takes or gives: kernels.py uses no other. */
+int training_interface(void) { return 1; }
+
+#if defined(__x86_64__) && defined(__linux__)
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../translator/processor.h"
+
+enum { NONE = 0, VECTORS = 1, AMX = 2 };
+
+int training_level(void) {
+    if (!has_wide_vectors() || !__builtin_cpu_supports("avx512bf16")) return NONE;
+    return tiles_granted(AMX_BF16) ? AMX : VECTORS;
+}
+
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
+
+#include "../translator/vectors.h"
+
+#define OUTS 16         /* outputs of a tile of weights */
+#define DEPTH 32        /* its inputs */
+#define TILE 512        /* its numbers */
+#define ROWS 32         /* that are multiplied at once, two tiles */
+#define FEW_ROWS 8      /* of them by vectors */
+#define APART 32        /* numbers between two rows, so that not all rows meet in a few lines of the cache */
+
+typedef uint16_t bfloat;
+
+static inline void narrow(bfloat* to, __m512 x) {
+    _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
+}
+
+static inline __m512 wide(const bfloat* from) { return widened(from, 0xFFFF); }
+
+/* ---- Products ---------------------------------------------------------------------------------------------------- */
+
+/* `count` rows, at most ROWS, with `tiles` columns of tiles that are `column` numbers apart: to[tile][row][16]. */
+static inline __attribute__((always_inline)) void multiply_by_tiles(const bfloat* rows, int64_t stride, int64_t count,
+                                                                    const bfloat* weights, int64_t column, int64_t in,
+                                                                    int tiles, float (*to)[ROWS][OUTS]) {
+    const int lower = count > 16;
+    const int64_t bytes = stride * (int64_t)sizeof(bfloat);
+    __asm__ volatile("" ::: "memory"); /* GCC does not know that a tile load reads what was written before it */
+    for (int pair = 0; pair < tiles; pair += 2) {
+        const bfloat *left = weights + pair * column, *right = left + column;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        if (lower)
+            for (int64_t i = 0; i < in; i += DEPTH, left += TILE, right += TILE) {
+                _tile_loadd(4, rows + i, bytes);
+                _tile_loadd(6, left, 64);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_loadd(7, right, 64);
+                _tile_dpbf16ps(1, 4, 7);
+                _tile_loadd(5, rows + 16 * stride + i, bytes);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+        else
+            for (int64_t i = 0; i < in; i += DEPTH, left += TILE, right += TILE) {
+                _tile_loadd(4, rows + i, bytes);
+                _tile_loadd(6, left, 64);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_loadd(7, right, 64);
+                _tile_dpbf16ps(1, 4, 7);
+            }
+        _tile_stored(0, to[pair][0], 64);
+        _tile_stored(1, to[pair + 1][0], 64);
+        if (!lower) continue;
+        _tile_stored(2, to[pair][16], 64);
+        _tile_stored(3, to[pair + 1][16], 64);
+    }
+}
+
+/* The same, two columns and FEW_ROWS rows at a time; the sums are those of the tiles, perhaps not to the last bit. */
+static void multiply_by_vectors(const bfloat* rows, int64_t stride, int64_t count, const bfloat* weights,
+                                int64_t column, int64_t in, int tiles, float (*to)[ROWS][OUTS]) {
+    for (int pair = 0; pair < tiles; pair += 2)
+        for (int64_t r = 0; r < count; r += FEW_ROWS) {
+            const bfloat *left = weights + pair * column, *right = left + column;
+            __m512 sums[2][FEW_ROWS];
+            for (int k = 0; k < FEW_ROWS; k++) sums[0][k] = sums[1][k] = _mm512_setzero_ps();
+            for (int64_t i = 0; i < in; i += 2) {
+                const __m512bh first_two = (__m512bh)_mm512_loadu_si512(left + i * OUTS);
+                const __m512bh second_two = (__m512bh)_mm512_loadu_si512(right + i * OUTS);
+                for (int k = 0; k < FEW_ROWS; k++) {
+                    int32_t two;
+                    memcpy(&two, rows + (r + k) * stride + i, 4);
+                    const __m512bh both = (__m512bh)_mm512_set1_epi32(two);
+                    sums[0][k] = _mm512_dpbf16_ps(sums[0][k], both, first_two);
+                    sums[1][k] = _mm512_dpbf16_ps(sums[1][k], both, second_two);
+                }
+            }
+            for (int k = 0; k < FEW_ROWS; k++) {
+                _mm512_storeu_ps(to[pair][r + k], sums[0][k]);
+                _mm512_storeu_ps(to[pair + 1][r + k], sums[1][k]);
+            }
+        }
+}
+
+static void multiply(const bfloat* rows, int64_t stride, int64_t count, const bfloat* weights, int64_t column,
+                     int64_t in, int tiles, float (*to)[ROWS][OUTS], int level) {
+    if (level != AMX)
+        multiply_by_vectors(rows, stride, count, weights, column, in, tiles, to);
+    else if (tiles == 4)
+        multiply_by_tiles(rows, stride, count, weights, column, in, 4, to);
+    else
+        multiply_by_tiles(rows, stride, count, weights, column, in, 2, to);
+}
+
+/* Lays a matrix out in tiles: to[out / 16][in / 32][in / 2 % 16][out % 16][in % 2] of matrix[out][in], or, turned, of
+ * matrix[in][out]. */
+static void pack(const float* matrix, int64_t out, int64_t in, int turned, bfloat* to) {
+#pragma omp for schedule(static)
+    for (int64_t block = 0; block < out / OUTS; block++)
+        for (int64_t i = 0; i < in; i += 2) {
+            bfloat* pairs = to + block * OUTS * in + i * OUTS;
+            if (turned) {
+                const float* even = matrix + i * out + block * OUTS;
+                const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(even)));
+                const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(even + out)));
+                _mm512_storeu_si512(pairs, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+                continue;
+            }
+            float two[2][OUTS];
+            for (int o = 0; o < OUTS; o++) {
+                const float* from = matrix + (block * OUTS + o) * in + i;
+                two[0][o] = from[0], two[1][o] = from[1];
+            }
+            const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(two[0])));
+            const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(two[1])));
+            _mm512_storeu_si512(pairs, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+        }
+}
+
+static bfloat* room_for(int64_t count) {
+    return aligned_alloc(64, ((size_t)count * sizeof(bfloat) + 63) / 64 * 64);
+}
+
+/* Room for the states of whole groups of rows, all 0. */
+static bfloat* states_for(int64_t rows, int64_t stride) {
+    const int64_t count = (rows + ROWS - 1) / ROWS * ROWS * stride;
+    bfloat* room = room_for(count);
+    if (room) memset(room, 0, (size_t)count * sizeof(bfloat));
+    return room;
+}
+
+/* ---- Forwards ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t batch, length, width; /* sentences, steps, units: a multiple of 32 */
+    const float* recurrent;       /* [4 width][width] */
+    const bfloat* first_hidden;   /* [batch][width] */
+    const float* first_cell;      /* [batch][width] */
+    bfloat* gates;                /* [batch][length][4 width]; forwards: comes as what the inputs add */
+    float* cells;                 /* [batch][length][width] */
+    bfloat* outputs;              /* [batch][length][width] */
+} Sequence;
+
+/* A row's next state in 16 units; writes what the gates are now over what the inputs added to them. */
+static inline void cell_forwards(const Sequence* of, int64_t b, int64_t t, int64_t unit, float (*sums)[ROWS][OUTS],
+                                 int64_t row, bfloat* state) {
+    const int64_t at = b * of->length + t, width = of->width;
+    bfloat* gates = of->gates + at * 4 * width + unit;
+    float* cell = of->cells + at * width + unit;
+    __m512 gate[4];
+    for (int g = 0; g < 4; g++) gate[g] = _mm512_add_ps(_mm512_loadu_ps(sums[g][row]), wide(gates + g * width));
+    gate[0] = sigmoid(gate[0]);
+    gate[1] = sigmoid(gate[1]);
+    gate[2] = hyperbolic_tangent(gate[2]);
+    gate[3] = sigmoid(gate[3]);
+    const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
+    const __m512 now = _mm512_fmadd_ps(gate[0], gate[2], _mm512_mul_ps(gate[1], before));
+    for (int g = 0; g < 4; g++) narrow(gates + g * width, gate[g]);
+    _mm512_storeu_ps(cell, now);
+    const __m512 hidden = _mm512_mul_ps(gate[3], hyperbolic_tangent(now));
+    narrow(of->outputs + at * width + unit, hidden);
+    narrow(state + unit, hidden);
+}
+
+int training_forwards(const Sequence* of, int level, int threads) {
+    const int64_t batch = of->batch, width = of->width, stride = width + APART;
+    bfloat* weights = room_for(4 * width * width);
+    bfloat* states[2] = {states_for(batch, stride), states_for(batch, stride)};
+    const int failed = !weights || !states[0] || !states[1];
+    if (!failed) {
+        for (int64_t b = 0; b < batch; b++)
+            memcpy(states[0] + b * stride, of->first_hidden + b * width, (size_t)width * sizeof(bfloat));
+#pragma omp parallel num_threads(threads)
+        {
+            float sums[4][ROWS][OUTS] __attribute__((aligned(64)));
+            pack(of->recurrent, 4 * width, width, 0, weights);
+            if (level == AMX) use_tiles();
+            for (int64_t t = 0; t < of->length; t++) {
+                const bfloat* before = states[t % 2];
+                bfloat* after = states[(t + 1) % 2];
+#pragma omp for schedule(static)
+                for (int64_t unit = 0; unit < width; unit += OUTS)
+                    for (int64_t row = 0; row < batch; row += ROWS) {
+                        const int64_t count = batch - row < ROWS ? batch - row : ROWS;
+                        multiply(before + row * stride, stride, count, weights + unit * width, width * width, width, 4,
+                                 sums, level);
+                        for (int64_t r = 0; r < count; r++)
+                            cell_forwards(of, row + r, t, unit, sums, r, after + (row + r) * stride);
+                    }
+            }
+            if (level == AMX) _tile_release();
+        }
+    }
+    free(weights);
+    free(states[0]);
+    free(states[1]);
+    return -failed;
+}
+
+/* ---- Backwards --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const bfloat* outputs; /* [batch][length][width] of the loss by the outputs */
+    bfloat* gates;         /* [batch][length][4 width] by the gates before their functions */
+    float* hidden;         /* [batch][width] by the first hidden */
+    float* cell;           /* [batch][width] comes as that by the last cell, leaves as that by the first */
+} Gradients;
+
+/* A row's gradients of a step in 16 units; `from_later` is what comes back through the next step's gates. */
+static inline void cell_backwards(const Sequence* of, const Gradients* to, int64_t b, int64_t t, int64_t unit,
+                                  __m512 from_later, bfloat* state) {
+    const int64_t at = b * of->length + t, width = of->width;
+    const bfloat* gates = of->gates + at * 4 * width + unit;
+    const float* cell = of->cells + at * width + unit;
+    float* carry = to->cell + b * width + unit;
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 enter = wide(gates), forget = wide(gates + width), candidate = wide(gates + 2 * width),
+                 leave = wide(gates + 3 * width);
+    const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
+    const __m512 bent = hyperbolic_tangent(_mm512_loadu_ps(cell));
+    const __m512 hidden = _mm512_add_ps(from_later, wide(to->outputs + at * width + unit));
+    /* d cell = what was carried + d hidden * leave * (1 - tanh^2) */
+    const __m512 now = _mm512_fmadd_ps(_mm512_mul_ps(hidden, leave), _mm512_fnmadd_ps(bent, bent, one),
+                                       _mm512_loadu_ps(carry));
+    const __m512 gradients[4] = {
+        _mm512_mul_ps(_mm512_mul_ps(now, candidate), _mm512_fnmadd_ps(enter, enter, enter)),
+        _mm512_mul_ps(_mm512_mul_ps(now, before), _mm512_fnmadd_ps(forget, forget, forget)),
+        _mm512_mul_ps(_mm512_mul_ps(now, enter), _mm512_fnmadd_ps(candidate, candidate, one)),
+        _mm512_mul_ps(_mm512_mul_ps(hidden, bent), _mm512_fnmadd_ps(leave, leave, leave)),
+    };
+    _mm512_storeu_ps(carry, _mm512_mul_ps(now, forget));
+    for (int g = 0; g < 4; g++) {
+        narrow(to->gates + at * 4 * width + g * width + unit, gradients[g]);
+        narrow(state + g * width + unit, gradients[g]);
+    }
+}
+
+int training_backwards(const Sequence* of, const Gradients* to, int level, int threads) {
+    const int64_t batch = of->batch, width = of->width, in = 4 * width, stride = in + APART;
+    bfloat* weights = room_for(in * width);
+    bfloat* states[2] = {states_for(batch, stride), states_for(batch, stride)};
+    const int failed = !weights || !states[0] || !states[1];
+    if (!failed) {
+#pragma omp parallel num_threads(threads)
+        {
+            float sums[2][ROWS][OUTS] __attribute__((aligned(64)));
+            pack(of->recurrent, width, in, 1, weights);
+            if (level == AMX) use_tiles();
+            /* Behind the last step there are no gates: their gradients are 0. Before the first there is its state. */
+            for (int64_t t = of->length - 1; t >= -1; t--) {
+                const bfloat* later = states[(t + 1) % 2];
+                bfloat* now = states[(t + 2) % 2];
+#pragma omp for schedule(static)
+                for (int64_t unit = 0; unit < width; unit += 2 * OUTS)
+                    for (int64_t row = 0; row < batch; row += ROWS) {
+                        const int64_t count = batch - row < ROWS ? batch - row : ROWS;
+                        multiply(later + row * stride, stride, count, weights + unit * in, OUTS * in, in, 2, sums,
+                                 level);
+                        for (int64_t r = 0; r < count; r++)
+                            for (int64_t half = 0; half < 2; half++) {
+                                const __m512 back = _mm512_load_ps(sums[half][r]);
+                                const int64_t those = unit + half * OUTS;
+                                if (t < 0)
+                                    _mm512_storeu_ps(to->hidden + (row + r) * width + those, back);
+                                else
+                                    cell_backwards(of, to, row + r, t, those, back, now + (row + r) * stride);
+                            }
+                    }
+            }
+            if (level == AMX) _tile_release();
+        }
+    }
+    free(weights);
+    free(states[0]);
+    free(states[1]);
+    return -failed;
+}
+
+#else
+
+enum { NONE = 0 };
+
+int training_level(void) { return NONE; }
+
+#endif

@@ -1,0 +1,162 @@
+"""Kernels of our own for training on a CPU in bfloat16: `kernels.c`, reached through ctypes.
+
+PyTorch gives an LSTM layer to oneDNN, which takes up to four times as long for the way back as its products need. Here
+what can be one product over all steps is PyTorch's, at the full rate of the processor, and what goes from step to step,
+the recurrent product and the functions of the gates, is one call, with the weights in the cache.
+
+They are there where the package was built with a C compiler and runs on a processor with AVX-512 BF16; AMX is used
+where it is. Otherwise `available` is False and layers learn with PyTorch's kernel.
+
+Letters: B sentences · T steps · I width of the inputs · H units.
+"""
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from translator.lstm import LstmLayer
+
+INTERFACE = 1
+"""What `kernels.c` says of itself: an older file that an update left behind is not used."""
+UNITS = 32
+"""A layer's width is to be a multiple of it."""
+
+_POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
+
+
+class _Sequence(ctypes.Structure):
+    _fields_ = (
+        *((name, _INT64) for name in ("batch", "length", "width")),
+        *((name, _POINTER) for name in ("recurrent", "first_hidden", "first_cell", "gates", "cells", "outputs")),
+    )
+
+
+class _Gradients(ctypes.Structure):
+    _fields_ = tuple((name, _POINTER) for name in ("outputs", "gates", "hidden", "cell"))
+
+
+class _Library(NamedTuple):
+    functions: Any
+    level: int
+
+
+@lru_cache(maxsize=1)
+def _library() -> _Library | None:
+    """Loads what was built beside this file; its threads are those of the libgomp that PyTorch has loaded already."""
+    for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
+        try:
+            functions = ctypes.CDLL(str(path))
+            if functions.training_interface() != INTERFACE or not (level := int(functions.training_level())):
+                continue
+            functions.training_forwards.argtypes = [ctypes.POINTER(_Sequence), ctypes.c_int, ctypes.c_int]
+            functions.training_backwards.argtypes = [
+                *(ctypes.POINTER(_Sequence), ctypes.POINTER(_Gradients)),
+                *(ctypes.c_int, ctypes.c_int),
+            ]
+        except (OSError, AttributeError):
+            continue
+        return _Library(functions, level)
+    return None
+
+
+def available() -> bool:
+    """Whether the kernels were built, and this processor has what they need."""
+    return _library() is not None
+
+
+def use_kernels(model: nn.Module) -> bool:
+    """Lets every LSTM layer of `model` that can learn by the kernels.
+
+    Returns:
+        Whether there are any kernels.
+    """
+    if not available():
+        return False
+    for module in model.modules():
+        if isinstance(module, LstmLayer) and module.hidden_size % UNITS == 0:
+            module.sequence_kernel = run_sequence
+    return True
+
+
+def run_sequence(
+    inputs: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Runs one layer over whole sequences, with products in bfloat16 and sums and cells in float32.
+
+    Args:
+        inputs: [B, T, I].
+        state: The first hidden and cell, each [1, B, H].
+        weights: From the inputs [4H, I] and recurrent [4H, H], and the biases of both [4H], as PyTorch has them.
+
+    Returns:
+        outputs [B, T, H] bfloat16, and the last hidden and cell, each [1, B, H].
+    """
+    (hidden, cell), (from_inputs, recurrent, bias, more) = state, weights
+    with torch.autocast("cpu", enabled=False):
+        outputs, last_cell = _Run.apply(  # type: ignore[no-untyped-call]
+            inputs, hidden[0], cell[0], from_inputs, recurrent, bias + more
+        )
+    return outputs, (outputs[None, :, -1], last_cell[None])
+
+
+class _Run(torch.autograd.Function):
+    """The layer as one operation; what its way back needs is kept in bfloat16, but for the cells."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, hidden: Tensor, cell: Tensor, from_inputs: Tensor, recurrent: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the outputs [B, T, H] and the last cell [B, H]."""
+        ctx.set_materialize_grads(False)
+        narrow = torch.bfloat16
+        ctx.dtypes = inputs.dtype, hidden.dtype, cell.dtype
+        inputs, from_inputs = inputs.to(narrow).contiguous(), from_inputs.to(narrow)
+        hidden, cell = hidden.to(narrow).contiguous(), cell.float().contiguous()
+        recurrent = recurrent.float().contiguous()
+        gates = nn.functional.linear(inputs, from_inputs, bias.to(narrow))  # [B, T, 4H]
+        batch, length, _ = inputs.shape
+        cells = torch.empty(batch, length, hidden.shape[1])
+        outputs = torch.empty(cells.shape, dtype=narrow)
+        sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
+        _call("training_forwards", sequence)
+        ctx.save_for_backward(inputs, from_inputs, recurrent, hidden, cell, gates, cells, outputs)
+        return outputs, cells[:, -1].clone()
+
+    @staticmethod
+    def backward(ctx: Any, by_outputs: Tensor | None, by_last_cell: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Goes back through all steps, then makes the gradients of the inputs and the weights at once."""
+        inputs, from_inputs, recurrent, hidden, cell, gates, cells, outputs = ctx.saved_tensors
+        by_outputs = torch.zeros_like(outputs) if by_outputs is None else by_outputs.to(outputs.dtype).contiguous()
+        by_cell = torch.zeros_like(cell) if by_last_cell is None else by_last_cell.float().clone()
+        by_gates, by_hidden = torch.empty_like(gates), torch.empty(cell.shape)
+        sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
+        gradients = _Gradients(*(part.data_ptr() for part in (by_outputs, by_gates, by_hidden, by_cell)))
+        _call("training_backwards", sequence, gradients)
+        rows, before = by_gates.flatten(0, 1), torch.cat([hidden[:, None], outputs[:, :-1]], dim=1).flatten(0, 1)
+        inputs_dtype, hidden_dtype, cell_dtype = ctx.dtypes
+        return (
+            (by_gates @ from_inputs).to(inputs_dtype) if ctx.needs_input_grad[0] else None,
+            by_hidden.to(hidden_dtype),
+            by_cell.to(cell_dtype),
+            (rows.t() @ inputs.flatten(0, 1)).float(),
+            (rows.t() @ before).float(),
+            rows.sum(dim=0, dtype=torch.float32),
+        )
+
+
+def _sequence(
+    recurrent: Tensor, hidden: Tensor, cell: Tensor, gates: Tensor, cells: Tensor, outputs: Tensor
+) -> _Sequence:
+    return _Sequence(*cells.shape, *(part.data_ptr() for part in (recurrent, hidden, cell, gates, cells, outputs)))
+
+
+def _call(name: str, *arguments: ctypes.Structure) -> None:
+    library = _library()
+    if library is None:
+        raise RuntimeError("the kernels are not available here.")
+    if getattr(library.functions, name)(*arguments, library.level, torch.get_num_threads()):
+        raise MemoryError("there is no memory for a sequence.")
