@@ -16,6 +16,10 @@ from training.dataset import Dataset
 from translator.errors import CorpusError
 
 Examples = NDArray[np.int64]
+ALIKE = 16
+"""Batches have a multiple of so many examples, and products a multiple of so many rows: what fills a tile of AMX or a
+tensor core, and leaves a hundred shapes of products where there were thousands, each of which costs a CPU the making of
+a kernel, ten times as long as the product."""
 
 
 def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) -> list[Examples]:
@@ -79,11 +83,17 @@ def _draw(dataset: Dataset, random: np.random.Generator, epoch: int) -> Examples
 
 
 def _cut(longest: Sequence[int], batch_tokens: int) -> list[tuple[int, int]]:
-    """Cuts a sorted row of lengths into runs of at most `batch_tokens` tokens, padding included."""
-    cuts, start, width = [], 0, 0
-    for position, length in enumerate(longest):
-        width = max(width, length)
-        if position > start and width * (position - start + 1) > batch_tokens:
-            cuts.append((start, position))
-            start, width = position, length
-    return [*cuts, (start, len(longest))] if longest else cuts
+    """Cuts a sorted row of lengths into runs of at most `batch_tokens` tokens, padding included.
+
+    All but short runs and the last one have a multiple of ALIKE examples.
+    """
+    cuts, start = [], 0
+    while start < len(longest):
+        end, width = start + 1, longest[start]
+        while end < len(longest) and max(width, longest[end]) * (end - start + 1) <= batch_tokens:
+            width, end = max(width, longest[end]), end + 1
+        if end < len(longest) and end - start > ALIKE:
+            end -= (end - start) % ALIKE
+        cuts.append((start, end))
+        start = end
+    return cuts
