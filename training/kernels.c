@@ -20,6 +20,7 @@ int training_interface(void) { return 1; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -311,6 +312,97 @@ int training_backwards(const Sequence* of, const Gradients* to, int level, int t
     free(states[0]);
     free(states[1]);
     return -failed;
+}
+
+/* ---- What is the same for every model ---------------------------------------------------------------------------- */
+
+/* Of each row of logits [rows][size]: the negative log-likelihood of its target, and that one's logit. Then, if wanted,
+ * the row becomes its softmax, with `less` taken off the target's. */
+int training_cross_entropy(bfloat* logits, int64_t rows, int64_t size, const int64_t* targets, float less,
+                           int wants_gradient, float* likelihood, float* gold, int threads) {
+    int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+    {
+        float* powers = aligned_alloc(64, (size_t)(size + 15) / 16 * 64);
+        failed = !powers;
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; row++) {
+            if (failed) continue;
+            bfloat* of = logits + row * size;
+            __m512 most = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+            for (int64_t i = 0; i < size; i += 16) {
+                const __mmask16 those = first(size - i);
+                most = _mm512_mask_max_ps(most, those, most, widened(of + i, those));
+            }
+            const float peak = _mm512_reduce_max_ps(most);
+            for (int64_t i = 0; i < size; i += 16) {
+                const __mmask16 those = first(size - i);
+                const __m512 power = exponential(_mm512_sub_ps(widened(of + i, those), _mm512_set1_ps(peak)));
+                _mm512_store_ps(powers + i, power);
+                sum = _mm512_mask_add_ps(sum, those, sum, power);
+            }
+            const float total = _mm512_reduce_add_ps(sum);
+            const uint32_t bits = (uint32_t)of[targets[row]] << 16;
+            memcpy(gold + row, &bits, sizeof(float));
+            likelihood[row] = peak + logf(total) - gold[row];
+            if (!wants_gradient) continue;
+            const __m512 share = _mm512_set1_ps(1 / total);
+            for (int64_t i = 0; i < size; i += 16) {
+                const __m512 probability = _mm512_mul_ps(_mm512_load_ps(powers + i), share);
+                _mm256_mask_storeu_epi16(of + i, first(size - i), (__m256i)_mm512_cvtneps_pbh(probability));
+            }
+            const __m512 pulled = _mm512_set1_ps(powers[targets[row]] / total - less);
+            of[targets[row]] = (bfloat)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(pulled), 0);
+        }
+        free(powers);
+    }
+    return -failed;
+}
+
+/* Turns 32 rows of 16 columns: two rows make sixteen pairs, and sixteen vectors of pairs are turned by halves. */
+static void turn_block(const bfloat* from, int64_t columns, bfloat* to, int64_t rows) {
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; i++) {
+        const __m256i even = _mm256_loadu_si256((const __m256i*)(from + 2 * i * columns));
+        const __m256i odd = _mm256_loadu_si256((const __m256i*)(from + (2 * i + 1) * columns));
+        a[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+    }
+    for (int i = 0; i < 16; i += 2) {
+        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int k = 0; k < 2; k++) {
+            a[i + 2 * k] = _mm512_unpacklo_epi64(b[i + k], b[i + 2 + k]);
+            a[i + 2 * k + 1] = _mm512_unpackhi_epi64(b[i + k], b[i + 2 + k]);
+        }
+    /* a[4 g + c]: of every fourth column from c on, the pairs 4 g to 4 g + 3. */
+    for (int c = 0; c < 4; c++) {
+        const __m512i low = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88), high = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xDD);
+        const __m512i more = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88),
+                      most = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xDD);
+        _mm512_storeu_si512(to + c * rows, _mm512_shuffle_i32x4(low, more, 0x88));
+        _mm512_storeu_si512(to + (c + 8) * rows, _mm512_shuffle_i32x4(low, more, 0xDD));
+        _mm512_storeu_si512(to + (c + 4) * rows, _mm512_shuffle_i32x4(high, most, 0x88));
+        _mm512_storeu_si512(to + (c + 12) * rows, _mm512_shuffle_i32x4(high, most, 0xDD));
+    }
+}
+
+/* to[column][row] = from[row][column]. */
+void training_turn(const bfloat* from, int64_t rows, int64_t columns, bfloat* to, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t column = 0; column < columns; column += 32)
+        for (int64_t row = 0; row < rows; row += 32) {
+            const int64_t right = columns - column < 32 ? columns : column + 32;
+            const int64_t below = rows - row < 32 ? rows : row + 32;
+            if (right - column == 32 && below - row == 32) {
+                turn_block(from + row * columns + column, columns, to + column * rows + row, rows);
+                turn_block(from + row * columns + column + 16, columns, to + (column + 16) * rows + row, rows);
+                continue;
+            }
+            for (int64_t c = column; c < right; c++)
+                for (int64_t r = row; r < below; r++) to[c * rows + r] = from[r * columns + c];
+        }
 }
 
 #else

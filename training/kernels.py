@@ -2,12 +2,13 @@
 
 PyTorch gives an LSTM layer to oneDNN, which takes up to four times as long for the way back as its products need. Here
 what can be one product over all steps is PyTorch's, at the full rate of the processor, and what goes from step to step,
-the recurrent product and the functions of the gates, is one call, with the weights in the cache.
+the recurrent product and the functions of the gates, is one call, with the weights in the cache. The gradient of a
+weight is a product of a turned matrix; oneDNN is at its best when it gets that turned already.
 
 They are there where the package was built with a C compiler and runs on a processor with AVX-512 BF16; AMX is used
 where it is. Otherwise `available` is False and layers learn with PyTorch's kernel.
 
-Letters: B sentences · T steps · I width of the inputs · H units.
+Letters: B sentences · T steps · I width of the inputs · H units · N rows · V vocabulary.
 """
 
 import ctypes
@@ -25,7 +26,7 @@ INTERFACE = 1
 UNITS = 32
 """A layer's width is to be a multiple of it."""
 
-_POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
+_POINTER, _INT64, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
 
 
 class _Sequence(ctypes.Structure):
@@ -44,6 +45,15 @@ class _Library(NamedTuple):
     level: int
 
 
+_ARGUMENTS: dict[str, list[Any]] = {
+    "training_forwards": [ctypes.POINTER(_Sequence), _INT],
+    "training_backwards": [ctypes.POINTER(_Sequence), ctypes.POINTER(_Gradients), _INT],
+    "training_cross_entropy": [_POINTER, _INT64, _INT64, _POINTER, _FLOAT, _INT, _POINTER, _POINTER],
+    "training_turn": [_POINTER, _INT64, _INT64, _POINTER],
+}
+"""Each takes the number of threads besides."""
+
+
 @lru_cache(maxsize=1)
 def _library() -> _Library | None:
     """Loads what was built beside this file; its threads are those of the libgomp that PyTorch has loaded already."""
@@ -52,11 +62,9 @@ def _library() -> _Library | None:
             functions = ctypes.CDLL(str(path))
             if functions.training_interface() != INTERFACE or not (level := int(functions.training_level())):
                 continue
-            functions.training_forwards.argtypes = [ctypes.POINTER(_Sequence), ctypes.c_int, ctypes.c_int]
-            functions.training_backwards.argtypes = [
-                *(ctypes.POINTER(_Sequence), ctypes.POINTER(_Gradients)),
-                *(ctypes.c_int, ctypes.c_int),
-            ]
+            for name, arguments in _ARGUMENTS.items():
+                getattr(functions, name).argtypes = [*arguments, ctypes.c_int]
+            functions.training_turn.restype = None
         except (OSError, AttributeError):
             continue
         return _Library(functions, level)
@@ -122,7 +130,8 @@ class _Run(torch.autograd.Function):
         cells = torch.empty(batch, length, hidden.shape[1])
         outputs = torch.empty(cells.shape, dtype=narrow)
         sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
-        _call("training_forwards", sequence)
+        library = _needed()
+        _check(library.functions.training_forwards(sequence, library.level, torch.get_num_threads()))
         ctx.save_for_backward(inputs, from_inputs, recurrent, hidden, cell, gates, cells, outputs)
         return outputs, cells[:, -1].clone()
 
@@ -135,15 +144,17 @@ class _Run(torch.autograd.Function):
         by_gates, by_hidden = torch.empty_like(gates), torch.empty(cell.shape)
         sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
         gradients = _Gradients(*(part.data_ptr() for part in (by_outputs, by_gates, by_hidden, by_cell)))
-        _call("training_backwards", sequence, gradients)
+        library = _needed()
+        _check(library.functions.training_backwards(sequence, gradients, library.level, torch.get_num_threads()))
         rows, before = by_gates.flatten(0, 1), torch.cat([hidden[:, None], outputs[:, :-1]], dim=1).flatten(0, 1)
+        turned_rows = turned(rows)
         inputs_dtype, hidden_dtype, cell_dtype = ctx.dtypes
         return (
             (by_gates @ from_inputs).to(inputs_dtype) if ctx.needs_input_grad[0] else None,
             by_hidden.to(hidden_dtype),
             by_cell.to(cell_dtype),
-            (rows.t() @ inputs.flatten(0, 1)).float(),
-            (rows.t() @ before).float(),
+            (turned_rows @ inputs.flatten(0, 1)).float(),
+            (turned_rows @ before).float(),
             rows.sum(dim=0, dtype=torch.float32),
         )
 
@@ -154,9 +165,46 @@ def _sequence(
     return _Sequence(*cells.shape, *(part.data_ptr() for part in (recurrent, hidden, cell, gates, cells, outputs)))
 
 
-def _call(name: str, *arguments: ctypes.Structure) -> None:
-    library = _library()
-    if library is None:
+def turned(matrix: Tensor) -> Tensor:
+    """Returns `matrix` [N, any] bfloat16, dense, turned and laid out anew."""
+    library = _needed()
+    result = torch.empty(matrix.shape[1], matrix.shape[0], dtype=matrix.dtype)
+    library.functions.training_turn(matrix.data_ptr(), *matrix.shape, result.data_ptr(), torch.get_num_threads())
+    return result
+
+
+def cross_entropy_(
+    logits: Tensor, targets: Tensor, less: float, wants_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """Scores rows of logits, and turns them into their gradient if it is wanted.
+
+    Args:
+        logits: [N, V] bfloat16, dense; written over, if the gradient is wanted, with their softmax, less `less` at the
+            targets.
+        targets: [N] int64, from 0 to V - 1.
+        less: See above.
+        wants_gradient: See above.
+
+    Returns:
+        Of each target the negative log-likelihood and the logit, [N] float32.
+    """
+    library, (rows, size) = _needed(), logits.shape
+    likelihood, gold = torch.empty(rows), torch.empty(rows)
+    _check(
+        library.functions.training_cross_entropy(
+            *(logits.data_ptr(), rows, size, targets.data_ptr(), less, wants_gradient),
+            *(likelihood.data_ptr(), gold.data_ptr(), torch.get_num_threads()),
+        )
+    )
+    return likelihood, gold
+
+
+def _needed() -> _Library:
+    if (library := _library()) is None:
         raise RuntimeError("the kernels are not available here.")
-    if getattr(library.functions, name)(*arguments, library.level, torch.get_num_threads()):
-        raise MemoryError("there is no memory for a sequence.")
+    return library
+
+
+def _check(failed: int) -> None:
+    if failed:
+        raise MemoryError("there is no memory for a training step.")

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from training import kernels
+
 CHUNK_ROWS = 256
 BLOCK_ROWS = 2048  # a multiple of the chunk's
 CHUNK_ROWS_CUDA = 8192
@@ -71,25 +73,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         grad_table: Tensor | None = None
         nll = torch.empty_like(share)
         smoothed = torch.empty_like(share)
-        positions = torch.arange(chunk, device=rows.device)
-        held = rows.new_empty(min(block, len(rows)), vocab_size)  # probabilities, then the gradients of logits
+        held = rows.new_empty(min(block, len(rows)), vocab_size)  # logits, then their gradients
+        by_kernels = rows.device.type == "cpu" and rows.dtype == torch.bfloat16 and kernels.available()
+        score, turn = (kernels.cross_entropy_, kernels.turned) if by_kernels else (_cross_entropy_, torch.t)
         for first in range(0, len(rows), block):
             past = min(first + block, len(rows))
             for start in range(first, past, chunk):
                 part = slice(start, min(start + chunk, past))
-                logits = rows[part] @ table.t()  # [N, V]
-                golden = positions[: len(logits)], wanted[part]
-                gold_logits = logits[golden].float()
-                probabilities = torch.softmax(logits, dim=-1, out=held[start - first : part.stop - first])
-                gold = probabilities[golden]
-                nll[part] = -gold.float().clamp_min(SMALLEST_PROBABILITY).log()
+                logits = torch.mm(rows[part], table.t(), out=held[start - first : part.stop - first])  # [N, V]
+                nll[part], gold_logits = score(logits, wanted[part], 1 - label_smoothing, wants_gradient)
                 smoothed[part] = nll[part] + label_smoothing * (gold_logits - mean_logits[part])
-                if grad_readout is None:
-                    continue
-                probabilities[golden] = gold + (label_smoothing - 1)  # now the gradient of the logits, less `pull`
-                torch.mm(probabilities, table[:, :width], out=grad_readout[part])
+                if grad_readout is not None:  # the logits are their gradient now, less `pull`
+                    torch.mm(logits, table[:, :width], out=grad_readout[part])
             if grad_readout is not None:
-                grad_block = (held[: past - first].t() @ rows[first:past]).float()
+                grad_block = (turn(held[: past - first]) @ rows[first:past]).float()
                 grad_table = grad_block if grad_table is None else grad_table.add_(grad_block)
         if grad_readout is not None and grad_table is not None:
             grad_readout -= (pull * table_sum[:width]).to(table.dtype)
@@ -107,6 +104,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         scale = grad_output.to(grad_weight.dtype)
         scaled = grad_readout * scale.to(grad_readout.dtype), grad_weight * scale, grad_bias * scale
         return *scaled, None, None, None, None
+
+
+def _cross_entropy_(
+    logits: Tensor, targets: Tensor, less: float, wants_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """What `kernels.cross_entropy_` does, by PyTorch's operations."""
+    golden = torch.arange(len(logits), device=logits.device), targets
+    gold_logits = logits[golden].float()
+    probabilities = logits.softmax(dim=-1)
+    gold = probabilities[golden]
+    if wants_gradient:
+        probabilities[golden] = gold - less
+        logits.copy_(probabilities)
+    return -gold.float().clamp_min(SMALLEST_PROBABILITY).log(), gold_logits
 
 
 def _in_whole_chunks(readout: Tensor, targets: Tensor, counted: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor]:
