@@ -9,6 +9,7 @@ SET ?= ../shared/data/everyday/en-de/dev
 FROM ?= en
 TO ?= de
 STAMP := $(VENV)/.installed
+C_SOURCES := translator/kernels.c translator/processor.h translator/vectors.h training/kernels.c
 # Tests run in a process a core, each with one thread: more threads than cores only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
@@ -23,7 +24,7 @@ help:  ## Show this list
 
 install: $(STAMP)  ## Put everything into .venv (repeats only when the requirements change)
 
-$(STAMP): pyproject.toml constraints.txt translator/kernels.c
+$(STAMP): pyproject.toml constraints.txt $(C_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Carousel needs Python 3.11 or later, and '$(PYTHON)' is not that: install it, or name one, as in make PYTHON=python3.12 install." >&2; \
 	  exit 1; }
@@ -32,10 +33,10 @@ $(STAMP): pyproject.toml constraints.txt translator/kernels.c
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || { \
 	  echo "No virtual environment could be made: install Python's venv (on Debian: apt-get install python3-venv), then run make again." >&2; \
 	  exit 1; }
-	@rm -f translator/_kernels*.so
+	@rm -f translator/_kernels*.so training/_kernels*.so
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve,train,dev]'
-	@ls translator/_kernels*.so >/dev/null 2>&1 || \
-	  echo "translator/kernels.c was left out, as it could not be compiled; all works, and takes longer. With a compiler: touch translator/kernels.c, then run make again." >&2
+	@ls translator/_kernels*.so training/_kernels*.so >/dev/null 2>&1 || \
+	  echo "The kernels (translator/kernels.c, training/kernels.c) were left out, as they could not be compiled; all works, and takes longer. With a compiler: touch translator/kernels.c, then run make again." >&2
 	@touch $@
 
 serve: install  ## Serve the translator on CAROUSEL_HOST:CAROUSEL_PORT (127.0.0.1:8000)
@@ -96,5 +97,5 @@ train-toy: install  ## Train the toy model (digits to words) from scratch, two m
 	$(BIN)/carousel train --config configs/toy.toml
 
 clean:  ## Remove .venv, caches and what builds leave behind (not runs/)
-	rm -rf $(VENV) build dist *.egg-info translator/_kernels*.so .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info translator/_kernels*.so training/_kernels*.so .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

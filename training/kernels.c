@@ -3,12 +3,13 @@
  *
  * Called from training/kernels.py. Gates are input, forget, candidate (cell), output, as PyTorch has them. What can be
  * one product over all steps, the inputs' part of the gates and the gradients of inputs and weights, is PyTorch's; here
- * is what goes from step to step. Nothing is kept between calls, and a number's sum has one order, whatever the threads.
- * Functions return -1 if there is no memory.
+ * is what goes from step to step. Nothing is kept between calls, and a number's sum has one order, whatever the
+ * threads. Functions return -1 if there is no memory.
  *
  * In a step every thread has some of the units: it multiplies the last step's rows with its share of the weights, which
  * stays in its cache for the whole sequence, and goes on to the functions of the gates while the sums are hot. Weights
- * lie in tiles of 16 outputs and 32 inputs, two inputs of each output side by side, as both kinds of products read them.
+ * lie in tiles of 16 outputs and 32 inputs, two inputs of each output side by side, as both kinds of products read
+ * them.
  *
  * Source: Gers et al. 2000; Werbos 1990 (backpropagation through time); Intel's Intrinsics Guide, VDPBF16PS, TDPBF16PS.
  */
@@ -37,18 +38,16 @@ int training_level(void) {
 
 #include "../translator/vectors.h"
 
-#define OUTS 16         /* outputs of a tile of weights */
-#define DEPTH 32        /* its inputs */
-#define TILE 512        /* its numbers */
-#define ROWS 32         /* that are multiplied at once, two tiles */
-#define FEW_ROWS 8      /* of them by vectors */
-#define APART 32        /* numbers between two rows, so that not all rows meet in a few lines of the cache */
+#define OUTS 16    /* outputs of a tile of weights */
+#define DEPTH 32   /* its inputs */
+#define TILE 512   /* its numbers */
+#define ROWS 32    /* that are multiplied at once, two tiles */
+#define FEW_ROWS 8 /* of them by vectors */
+#define APART 32   /* numbers between two rows, so that not all rows meet in a few lines of the cache */
 
 typedef uint16_t bfloat;
 
-static inline void narrow(bfloat* to, __m512 x) {
-    _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
-}
+static inline void narrow(bfloat* to, __m512 x) { _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x)); }
 
 static inline __m512 wide(const bfloat* from) { return widened(from, 0xFFFF); }
 
@@ -155,9 +154,7 @@ static void pack(const float* matrix, int64_t out, int64_t in, int turned, bfloa
         }
 }
 
-static bfloat* room_for(int64_t count) {
-    return aligned_alloc(64, ((size_t)count * sizeof(bfloat) + 63) / 64 * 64);
-}
+static bfloat* room_for(int64_t count) { return aligned_alloc(64, ((size_t)count * sizeof(bfloat) + 63) / 64 * 64); }
 
 /* Room for the states of whole groups of rows, all 0. */
 static bfloat* states_for(int64_t rows, int64_t stride) {
@@ -258,8 +255,8 @@ static inline void cell_backwards(const Sequence* of, const Gradients* to, int64
     const __m512 bent = hyperbolic_tangent(_mm512_loadu_ps(cell));
     const __m512 hidden = _mm512_add_ps(from_later, wide(to->outputs + at * width + unit));
     /* d cell = what was carried + d hidden * leave * (1 - tanh^2) */
-    const __m512 now = _mm512_fmadd_ps(_mm512_mul_ps(hidden, leave), _mm512_fnmadd_ps(bent, bent, one),
-                                       _mm512_loadu_ps(carry));
+    const __m512 now =
+        _mm512_fmadd_ps(_mm512_mul_ps(hidden, leave), _mm512_fnmadd_ps(bent, bent, one), _mm512_loadu_ps(carry));
     const __m512 gradients[4] = {
         _mm512_mul_ps(_mm512_mul_ps(now, candidate), _mm512_fnmadd_ps(enter, enter, enter)),
         _mm512_mul_ps(_mm512_mul_ps(now, before), _mm512_fnmadd_ps(forget, forget, forget)),
@@ -360,7 +357,7 @@ int training_cross_entropy(bfloat* logits, int64_t rows, int64_t size, const int
 }
 
 /* Turns 32 rows of 16 columns: two rows make sixteen pairs, and sixteen vectors of pairs are turned by halves. */
-static void turn_block(const bfloat* from, int64_t columns, bfloat* to, int64_t rows) {
+static void turn_block(const bfloat* from, int64_t columns, bfloat* to, int64_t apart) {
     __m512i a[16], b[16];
     for (int i = 0; i < 16; i++) {
         const __m256i even = _mm256_loadu_si256((const __m256i*)(from + 2 * i * columns));
@@ -378,30 +375,31 @@ static void turn_block(const bfloat* from, int64_t columns, bfloat* to, int64_t 
         }
     /* a[4 g + c]: of every fourth column from c on, the pairs 4 g to 4 g + 3. */
     for (int c = 0; c < 4; c++) {
-        const __m512i low = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88), high = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xDD);
+        const __m512i low = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88),
+                      high = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xDD);
         const __m512i more = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88),
                       most = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xDD);
-        _mm512_storeu_si512(to + c * rows, _mm512_shuffle_i32x4(low, more, 0x88));
-        _mm512_storeu_si512(to + (c + 8) * rows, _mm512_shuffle_i32x4(low, more, 0xDD));
-        _mm512_storeu_si512(to + (c + 4) * rows, _mm512_shuffle_i32x4(high, most, 0x88));
-        _mm512_storeu_si512(to + (c + 12) * rows, _mm512_shuffle_i32x4(high, most, 0xDD));
+        _mm512_storeu_si512(to + c * apart, _mm512_shuffle_i32x4(low, more, 0x88));
+        _mm512_storeu_si512(to + (c + 8) * apart, _mm512_shuffle_i32x4(low, more, 0xDD));
+        _mm512_storeu_si512(to + (c + 4) * apart, _mm512_shuffle_i32x4(high, most, 0x88));
+        _mm512_storeu_si512(to + (c + 12) * apart, _mm512_shuffle_i32x4(high, most, 0xDD));
     }
 }
 
-/* to[column][row] = from[row][column]. */
-void training_turn(const bfloat* from, int64_t rows, int64_t columns, bfloat* to, int threads) {
+/* to[column][row] = from[row][column], where the rows of the result are so far apart. */
+void training_turn(const bfloat* from, int64_t rows, int64_t columns, bfloat* to, int64_t apart, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t column = 0; column < columns; column += 32)
         for (int64_t row = 0; row < rows; row += 32) {
             const int64_t right = columns - column < 32 ? columns : column + 32;
             const int64_t below = rows - row < 32 ? rows : row + 32;
             if (right - column == 32 && below - row == 32) {
-                turn_block(from + row * columns + column, columns, to + column * rows + row, rows);
-                turn_block(from + row * columns + column + 16, columns, to + (column + 16) * rows + row, rows);
+                turn_block(from + row * columns + column, columns, to + column * apart + row, apart);
+                turn_block(from + row * columns + column + 16, columns, to + (column + 16) * apart + row, apart);
                 continue;
             }
             for (int64_t c = column; c < right; c++)
-                for (int64_t r = row; r < below; r++) to[c * rows + r] = from[r * columns + c];
+                for (int64_t r = row; r < below; r++) to[c * apart + r] = from[r * columns + c];
         }
 }
 

@@ -49,7 +49,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "training_forwards": [ctypes.POINTER(_Sequence), _INT],
     "training_backwards": [ctypes.POINTER(_Sequence), ctypes.POINTER(_Gradients), _INT],
     "training_cross_entropy": [_POINTER, _INT64, _INT64, _POINTER, _FLOAT, _INT, _POINTER, _POINTER],
-    "training_turn": [_POINTER, _INT64, _INT64, _POINTER],
+    "training_turn": [_POINTER, _INT64, _INT64, _POINTER, _INT64],
 }
 """Each takes the number of threads besides."""
 
@@ -167,26 +167,39 @@ def _sequence(
 
 def turned(matrix: Tensor) -> Tensor:
     """Returns `matrix` [N, any] bfloat16, dense, turned and laid out anew."""
-    library = _needed()
-    result = torch.empty(matrix.shape[1], matrix.shape[0], dtype=matrix.dtype)
-    library.functions.training_turn(matrix.data_ptr(), *matrix.shape, result.data_ptr(), torch.get_num_threads())
-    return result
+    return turn(matrix, matrix.new_empty(matrix.shape[1], matrix.shape[0]))
 
 
-def cross_entropy_(
-    logits: Tensor, targets: Tensor, less: float, wants_gradient: bool
-) -> tuple[Tensor, Tensor]:
-    """Scores rows of logits, and turns them into their gradient if it is wanted.
+def turn(matrix: Tensor, to: Tensor) -> Tensor:
+    """Turns `matrix` [N, any] bfloat16, dense, into `to` [any, N], whose rows may be apart; returns that."""
+    _needed().functions.training_turn(
+        *(matrix.data_ptr(), *matrix.shape, to.data_ptr(), to.stride(0), torch.get_num_threads())
+    )
+    return to
+
+
+class Scores(NamedTuple):
+    """What the loss says of rows of logits.
 
     Args:
-        logits: [N, V] bfloat16, dense; written over, if the gradient is wanted, with their softmax, less `less` at the
-            targets.
-        targets: [N] int64, from 0 to V - 1.
-        less: See above.
-        wants_gradient: See above.
+        likelihood: Negative log-likelihood of each row's target. [N] float32
+        gold_logits: [N] float32.
+        grad_logits: The softmax, less something at the targets; None if not wanted. [N, V]
+    """
 
-    Returns:
-        Of each target the negative log-likelihood and the logit, [N] float32.
+    likelihood: Tensor
+    gold_logits: Tensor
+    grad_logits: Tensor | None
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, less: float, wants_gradient: bool) -> Scores:
+    """Scores rows of logits.
+
+    Args:
+        logits: [N, V] bfloat16, dense; written over if the gradient is wanted.
+        targets: [N] int64, from 0 to V - 1.
+        less: Taken off the softmax at the targets for the gradient.
+        wants_gradient: Whether there is to be one.
     """
     library, (rows, size) = _needed(), logits.shape
     likelihood, gold = torch.empty(rows), torch.empty(rows)
@@ -196,7 +209,7 @@ def cross_entropy_(
             *(likelihood.data_ptr(), gold.data_ptr(), torch.get_num_threads()),
         )
     )
-    return likelihood, gold
+    return Scores(likelihood, gold, logits if wants_gradient else None)
 
 
 def _needed() -> _Library:

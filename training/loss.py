@@ -1,13 +1,12 @@
 """What training minimises: label-smoothed cross-entropy over the tied softmax, and attention that misses its words.
 
-The cross-entropy never holds the whole [tokens, V] table:
+The cross-entropy does not hold the whole [tokens, V] table:
 
     loss = sum over tokens of  (1 - epsilon) * -log p(y) + epsilon * mean over V of -log p(v)
     d loss / d logits = p - (1 - epsilon) * onehot(y) - epsilon / V
 
 The gradient is known as soon as the probabilities are, so each chunk of rows is scored, turned into its gradient and
-multiplied back while it is still in the cache. What the chunks of a block leave behind is multiplied once more, with
-the rows, for the gradient of the table: to add up tables of a chunk each would move more memory than all else. Over a
+multiplied back while it is still in the cache; memory and traffic hardly grow with tokens times vocabulary. Over a
 chunk go one softmax and three products and nothing else: the bias and its gradient are one more column of the
 products, and what epsilon / V adds to the gradients is subtracted from their sums. With products in bfloat16 the
 probabilities are rounded to 8 bits too, before the one-hot is subtracted.
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from training import kernels
 
 CHUNK_ROWS = 256
-BLOCK_ROWS = 2048  # a multiple of the chunk's
+BLOCK_ROWS = 2048  # whose turned gradients wait for their product: 32 MB with 8,000 pieces
 CHUNK_ROWS_CUDA = 8192
 COLUMNS = 32  # what the units for matrices of bfloat16 take at once
 SMALLEST_PROBABILITY = torch.finfo(torch.float32).tiny  # so that a miss costs 87 nats at most
@@ -62,37 +61,34 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         Rows whose `counted` [N] is 0 and whose readout is 0 add nothing: neither to a sum nor to a gradient.
         """
         vocab_size, width = weight.shape
-        chunk, block = (CHUNK_ROWS_CUDA, CHUNK_ROWS_CUDA) if readout.is_cuda else (CHUNK_ROWS, BLOCK_ROWS)
+        chunk = CHUNK_ROWS_CUDA if readout.is_cuda else CHUNK_ROWS
         rows, wanted, share = _in_whole_chunks(readout, targets, counted, 1 if readout.is_cuda else chunk)
         table = _beside(weight.to(readout.dtype), bias)  # [V, E + 32]
         pull = label_smoothing / vocab_size
         # What smoothing adds is the same for every row, or for every piece: it waits for the end.
         table_sum = _beside(weight.sum(dim=0, keepdim=True), bias.sum(dim=0, keepdim=True))[0]  # [E + 32]
         mean_logits = rows.float() @ table_sum / vocab_size
+        by_kernels = not readout.is_cuda and readout.dtype == torch.bfloat16 and kernels.available()
+        score = kernels.cross_entropy if by_kernels else _cross_entropy
         grad_readout = torch.empty_like(rows[:, :width]) if wants_gradient else None
-        grad_table: Tensor | None = None
+        grad_table = (_GradientByBlocks if by_kernels else _GradientByChunks)(rows, vocab_size)
         nll = torch.empty_like(share)
         smoothed = torch.empty_like(share)
-        held = rows.new_empty(min(block, len(rows)), vocab_size)  # logits, then their gradients
-        by_kernels = rows.device.type == "cpu" and rows.dtype == torch.bfloat16 and kernels.available()
-        score, turn = (kernels.cross_entropy_, kernels.turned) if by_kernels else (_cross_entropy_, torch.t)
-        for first in range(0, len(rows), block):
-            past = min(first + block, len(rows))
-            for start in range(first, past, chunk):
-                part = slice(start, min(start + chunk, past))
-                logits = torch.mm(rows[part], table.t(), out=held[start - first : part.stop - first])  # [N, V]
-                nll[part], gold_logits = score(logits, wanted[part], 1 - label_smoothing, wants_gradient)
-                smoothed[part] = nll[part] + label_smoothing * (gold_logits - mean_logits[part])
-                if grad_readout is not None:  # the logits are their gradient now, less `pull`
-                    torch.mm(logits, table[:, :width], out=grad_readout[part])
-            if grad_readout is not None:
-                grad_block = (turn(held[: past - first]) @ rows[first:past]).float()
-                grad_table = grad_block if grad_table is None else grad_table.add_(grad_block)
-        if grad_readout is not None and grad_table is not None:
+        logits = rows.new_empty(min(chunk, len(rows)), vocab_size)  # one room for all, which stays in the cache
+        for start in range(0, len(rows), chunk):
+            part = slice(start, min(start + chunk, len(rows)))
+            torch.mm(rows[part], table.t(), out=logits[: part.stop - start])
+            scores = score(logits[: part.stop - start], wanted[part], 1 - label_smoothing, wants_gradient)
+            nll[part] = scores.likelihood
+            smoothed[part] = nll[part] + label_smoothing * (scores.gold_logits - mean_logits[part])
+            if grad_readout is not None and scores.grad_logits is not None:  # less `pull`
+                torch.mm(scores.grad_logits, table[:, :width], out=grad_readout[part])
+                grad_table.add(scores.grad_logits, part)
+        if grad_readout is not None:
             grad_readout -= (pull * table_sum[:width]).to(table.dtype)
             grad_readout *= share[:, None].to(table.dtype)
-            grad_table -= pull * rows.sum(dim=0, dtype=torch.float32)
-            ctx.save_for_backward(grad_readout[: len(readout)], grad_table[:, :width], grad_table[:, width])
+            summed = grad_table.sum().sub_(pull * rows.sum(dim=0, dtype=torch.float32))
+            ctx.save_for_backward(grad_readout[: len(readout)], summed[:, :width], summed[:, width])
         likelihood = nll @ share
         ctx.mark_non_differentiable(likelihood)
         return smoothed @ share, likelihood
@@ -106,18 +102,55 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return *scaled, None, None, None, None
 
 
-def _cross_entropy_(
-    logits: Tensor, targets: Tensor, less: float, wants_gradient: bool
-) -> tuple[Tensor, Tensor]:
-    """What `kernels.cross_entropy_` does, by PyTorch's operations."""
+class _GradientByChunks:
+    """The gradient of the table from the rows [N, E + 32] that were multiplied with it: a product a chunk."""
+
+    def __init__(self, rows: Tensor, vocab_size: int) -> None:
+        self._rows = rows
+        self._sum = torch.zeros(vocab_size, rows.shape[1], device=rows.device)
+
+    def add(self, grad_logits: Tensor, part: slice) -> None:
+        """Takes the gradient of the logits, [rows of the part, V], of a part of the rows."""
+        self._sum += grad_logits.t() @ self._rows[part]
+
+    def sum(self) -> Tensor:
+        """Returns [V, E + 32] float32."""
+        return self._sum
+
+
+class _GradientByBlocks:
+    """The same with a product for many chunks: to add up tables of a chunk each moves more memory than all else."""
+
+    def __init__(self, rows: Tensor, vocab_size: int) -> None:
+        self._rows = rows
+        self._turned = rows.new_empty(vocab_size, min(BLOCK_ROWS, len(rows)))
+        self._first = 0  # row of the block
+        self._sum: Tensor | None = None
+
+    def add(self, grad_logits: Tensor, part: slice) -> None:
+        if part.stop - self._first > self._turned.shape[1]:
+            self._multiply(part.start)
+        kernels.turn(grad_logits, self._turned[:, part.start - self._first : part.stop - self._first])
+
+    def sum(self) -> Tensor:
+        return self._multiply(len(self._rows))
+
+    def _multiply(self, past: int) -> Tensor:
+        block = (self._turned[:, : past - self._first] @ self._rows[self._first : past]).float()
+        self._sum = block if self._sum is None else self._sum.add_(block)
+        self._first = past
+        return self._sum
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, less: float, wants_gradient: bool) -> kernels.Scores:
+    """What `kernels.cross_entropy` does, by PyTorch's operations."""
     golden = torch.arange(len(logits), device=logits.device), targets
-    gold_logits = logits[golden].float()
     probabilities = logits.softmax(dim=-1)
     gold = probabilities[golden]
+    likelihood = -gold.float().clamp_min(SMALLEST_PROBABILITY).log()
     if wants_gradient:
         probabilities[golden] = gold - less
-        logits.copy_(probabilities)
-    return -gold.float().clamp_min(SMALLEST_PROBABILITY).log(), gold_logits
+    return kernels.Scores(likelihood, logits[golden].float(), probabilities if wants_gradient else None)
 
 
 def _in_whole_chunks(readout: Tensor, targets: Tensor, counted: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor]:

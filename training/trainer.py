@@ -22,8 +22,8 @@ from training.config import ExperimentConfig
 from training.dataset import Dataset
 from training.distributed import Workers
 from training.interruption import stop_request
-from training.loss import alignment_loss, token_loss
 from training.kernels import use_kernels
+from training.loss import alignment_loss, token_loss
 from training.meter import Meter, UpdateReport
 from training.optimizer import choose_precision, make_optimizer
 from training.outcomes import Outcomes

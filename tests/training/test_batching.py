@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.batching import Examples, plan_epoch, plans_ahead
+from training.batching import ALIKE, Examples, plan_epoch, plans_ahead
 from training.dataset import Dataset, DirectedCorpus, Ids
 from translator.errors import CorpusError
 
@@ -156,3 +156,10 @@ def test_plans_come_one_after_another_from_any_epoch() -> None:
     ahead = plans_ahead(dataset, batch_tokens=40, seed=1, first_epoch=3)
     assert [as_lists(next(ahead)) for _ in range(3)] == [as_lists(plan(dataset, epoch=epoch)) for epoch in (3, 4, 5)]
     ahead.close()
+
+
+@given(sizes=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=300), seed=seeds)
+def test_large_batches_have_a_multiple_of_what_a_tile_holds(sizes: Lengths, seed: int) -> None:
+    batches = plan(dataset_of(sizes), batch_tokens=330, seed=seed)
+    odd = [batch for batch in batches if len(batch) > ALIKE and len(batch) % ALIKE]
+    assert len(odd) <= 1  # the one that was left over
