@@ -7,6 +7,10 @@ installed into, MULTI30K the folder of the corpus. Size R: embeddings 512, bidir
 decoder of 512 with attention, 8,000 pieces, dropout 0.3, label smoothing 0.1, batches of 1,600 target tokens. Ours has
 a second decoder layer instead of input feeding, so it computes more a token, not less. Rates are real target tokens
 (no padding) a second; the first third of each run is warm-up and is left out.
+
+Ours is also told as a share of what the processor could do: of its bfloat16 matrix rate, measured between the updates,
+what the products with weights need, forwards and twice backwards (attention, which needs a hundredth of it, is not
+counted).
 """
 
 import argparse
@@ -19,6 +23,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import torch
 
 from training.config import (
     CorpusConfig,
@@ -47,14 +53,20 @@ def main() -> None:
         work = Path(folder)
         _prepare_peers(options, work)
         rates: dict[str, list[float]] = {}
+        shares: list[float] = []
         for number in range(options.rounds):
             for name, measure in (("Carousel", _ours), ("OpenNMT-py RNN", _onmt), ("JoeyNMT RNN", _joey)):
-                rates.setdefault(name, []).append(measure(options, work))
-                print(f"round {number + 1}: {name:15} {rates[name][-1]:7,.0f} target tokens/s", flush=True)
+                rate, possible = measure(options, work)
+                rates.setdefault(name, []).append(rate)
+                print(f"round {number + 1}: {name:15} {rate:7,.0f} target tokens/s", flush=True)
+                if possible:
+                    shares.append(rate / possible)
+                    print(f"         {shares[-1]:.0%} of the {possible:,.0f} that the matrix rate allows", flush=True)
     ours = statistics.median(rates["Carousel"])
     for name, measured in rates.items():
         median = statistics.median(measured)
         print(f"{name:15} median {median:7,.0f} target tokens/s; Carousel is {ours / median:.2f} times as fast")
+    print(f"Carousel reaches {statistics.median(shares):.0%} of what the matrix rate in bfloat16 allows (median)")
 
 
 def _arguments() -> argparse.Namespace:
@@ -75,19 +87,33 @@ def _prepare_peers(options: argparse.Namespace, work: Path) -> None:
     subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
 
 
-def _ours(options: argparse.Namespace, work: Path) -> float:
-    """Trains through the real trainer for so many seconds."""
+def _ours(options: argparse.Namespace, work: Path) -> tuple[float, float]:
+    """Trains through the real trainer for so many seconds; also tells how many tokens the matrix rate would allow."""
     with workers() as company:
         trainer = trainer_for(_reference_size(options, work), company)
-    tokens, marks = 0, [(0.0, 0)]
-    started = time.perf_counter()
+    multiplied = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.dim() > 1)
+    warm, seconds, tokens, limits = options.seconds / 3, 0.0, 0, []
+    begun = time.perf_counter()
     for batches in trainer.updates():
-        tokens += trainer.update(batches).tokens
-        marks.append((time.perf_counter() - started, tokens))
-        if marks[-1][0] > options.seconds:
+        passed = time.perf_counter() - begun
+        if passed > options.seconds:
             break
-    warm = next(mark for mark in marks if mark[0] > options.seconds / 3)
-    return (marks[-1][1] - warm[1]) / (marks[-1][0] - warm[0])
+        started = time.perf_counter()
+        report = trainer.update(batches)
+        if passed > warm:
+            tokens, seconds = tokens + report.tokens, seconds + time.perf_counter() - started
+            limits.append(_matrix_rate() / (6 * multiplied))  # a multiplication and an addition, three times
+    return tokens / seconds, statistics.median(limits)
+
+
+def _matrix_rate() -> float:
+    """Measures the processor: operations a second of a product in bfloat16, of the rows of a batch."""
+    rows, weight = torch.ones(BATCH_TOKENS, 1024).bfloat16(), torch.ones(1024, 2048).bfloat16()
+    rows @ weight
+    started = time.perf_counter()
+    for _ in range(3):
+        rows @ weight
+    return 3 * 2 * BATCH_TOKENS * 1024 * 2048 / (time.perf_counter() - started)
 
 
 def _reference_size(options: argparse.Namespace, work: Path) -> ExperimentConfig:
@@ -110,12 +136,12 @@ def _reference_size(options: argparse.Namespace, work: Path) -> ExperimentConfig
     )
 
 
-def _onmt(options: argparse.Namespace, work: Path) -> float:
-    return _peer(options, work, "20_onmt.py", "--report", "10")
+def _onmt(options: argparse.Namespace, work: Path) -> tuple[float, None]:
+    return _peer(options, work, "20_onmt.py", "--report", "10"), None
 
 
-def _joey(options: argparse.Namespace, work: Path) -> float:
-    return _peer(options, work, "10_joey.py", "--log-every", "5")
+def _joey(options: argparse.Namespace, work: Path) -> tuple[float, None]:
+    return _peer(options, work, "10_joey.py", "--log-every", "5"), None
 
 
 def _peer(options: argparse.Namespace, work: Path, script: str, *flags: str) -> float:
