@@ -51,6 +51,43 @@ static inline void narrow(bfloat* to, __m512 x) { _mm256_storeu_si256((__m256i*)
 
 static inline __m512 wide(const bfloat* from) { return widened(from, 0xFFFF); }
 
+/* What is rounded to bfloat16 need not be known to seven digits: these are right to four. What is no number stays none:
+ * of a pair, the minimum and the maximum of one that is not and another are the second. */
+
+static inline __m512 quick_exponential(__m512 x) {
+    /* 2^n times the series of the rest; above 80 that of 80. */
+    const __m512 one = _mm512_set1_ps(1.0f);
+    x = _mm512_min_ps(_mm512_set1_ps(80.0f), x);
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
+    const __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.69314718f), x);
+    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(1.0f / 120), _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, one);
+    p = _mm512_fmadd_ps(p, r, one);
+    return _mm512_scalef_ps(p, n);
+}
+
+static inline __m512 quick_sigmoid(__m512 x) {
+    const __m512 power = quick_exponential(_mm512_sub_ps(_mm512_setzero_ps(), x));
+    return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
+}
+
+static inline __m512 quick_tangent(__m512 x) {
+    /* Lambert's continued fraction, which passes 1 at 4.97. */
+    const __m512 one = _mm512_set1_ps(1.0f), most = _mm512_set1_ps(5.0f);
+    x = _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), most), _mm512_min_ps(most, x));
+    const __m512 s = _mm512_mul_ps(x, x);
+    __m512 above = _mm512_add_ps(s, _mm512_set1_ps(378.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(17325.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(135135.0f));
+    __m512 below = _mm512_fmadd_ps(s, _mm512_set1_ps(28.0f), _mm512_set1_ps(3150.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(62370.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(135135.0f));
+    const __m512 bent = _mm512_mul_ps(_mm512_mul_ps(x, above), _mm512_rcp14_ps(below));
+    return _mm512_max_ps(_mm512_set1_ps(-1.0f), _mm512_min_ps(one, bent));
+}
+
 /* ---- Products ---------------------------------------------------------------------------------------------------- */
 
 /* `count` rows, at most ROWS, with `tiles` columns of tiles that are `column` numbers apart: to[tile][row][16]. */
@@ -169,6 +206,7 @@ static bfloat* states_for(int64_t rows, int64_t stride) {
 typedef struct {
     int64_t batch, length, width; /* sentences, steps, units: a multiple of 32 */
     const float* recurrent;       /* [4 width][width] */
+    const float* bias;            /* [4 width] */
     const bfloat* first_hidden;   /* [batch][width] */
     const float* first_cell;      /* [batch][width] */
     bfloat* gates;                /* [batch][length][4 width]; forwards: comes as what the inputs add */
@@ -183,16 +221,17 @@ static inline void cell_forwards(const Sequence* of, int64_t b, int64_t t, int64
     bfloat* gates = of->gates + at * 4 * width + unit;
     float* cell = of->cells + at * width + unit;
     __m512 gate[4];
-    for (int g = 0; g < 4; g++) gate[g] = _mm512_add_ps(_mm512_loadu_ps(sums[g][row]), wide(gates + g * width));
-    gate[0] = sigmoid(gate[0]);
-    gate[1] = sigmoid(gate[1]);
-    gate[2] = hyperbolic_tangent(gate[2]);
-    gate[3] = sigmoid(gate[3]);
+    for (int g = 0; g < 4; g++) gate[g] = _mm512_add_ps(
+            _mm512_add_ps(_mm512_load_ps(sums[g][row]), wide(gates + g * width)), _mm512_loadu_ps(of->bias + g * width + unit));
+    gate[0] = quick_sigmoid(gate[0]);
+    gate[1] = quick_sigmoid(gate[1]);
+    gate[2] = quick_tangent(gate[2]);
+    gate[3] = quick_sigmoid(gate[3]);
     const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
     const __m512 now = _mm512_fmadd_ps(gate[0], gate[2], _mm512_mul_ps(gate[1], before));
     for (int g = 0; g < 4; g++) narrow(gates + g * width, gate[g]);
     _mm512_storeu_ps(cell, now);
-    const __m512 hidden = _mm512_mul_ps(gate[3], hyperbolic_tangent(now));
+    const __m512 hidden = _mm512_mul_ps(gate[3], quick_tangent(now));
     narrow(of->outputs + at * width + unit, hidden);
     narrow(state + unit, hidden);
 }
@@ -252,7 +291,7 @@ static inline void cell_backwards(const Sequence* of, const Gradients* to, int64
     const __m512 enter = wide(gates), forget = wide(gates + width), candidate = wide(gates + 2 * width),
                  leave = wide(gates + 3 * width);
     const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
-    const __m512 bent = hyperbolic_tangent(_mm512_loadu_ps(cell));
+    const __m512 bent = quick_tangent(_mm512_loadu_ps(cell));
     const __m512 hidden = _mm512_add_ps(from_later, wide(to->outputs + at * width + unit));
     /* d cell = what was carried + d hidden * leave * (1 - tanh^2) */
     const __m512 now =
@@ -334,7 +373,7 @@ int training_cross_entropy(bfloat* logits, int64_t rows, int64_t size, const int
             const float peak = _mm512_reduce_max_ps(most);
             for (int64_t i = 0; i < size; i += 16) {
                 const __mmask16 those = first(size - i);
-                const __m512 power = exponential(_mm512_sub_ps(widened(of + i, those), _mm512_set1_ps(peak)));
+                const __m512 power = quick_exponential(_mm512_sub_ps(widened(of + i, those), _mm512_set1_ps(peak)));
                 _mm512_store_ps(powers + i, power);
                 sum = _mm512_mask_add_ps(sum, those, sum, power);
             }

@@ -29,10 +29,13 @@ UNITS = 32
 _POINTER, _INT64, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
 
 
+_SEQUENCE = ("recurrent", "bias", "first_hidden", "first_cell", "gates", "cells", "outputs")
+
+
 class _Sequence(ctypes.Structure):
     _fields_ = (
         *((name, _INT64) for name in ("batch", "length", "width")),
-        *((name, _POINTER) for name in ("recurrent", "first_hidden", "first_cell", "gates", "cells", "outputs")),
+        *((name, _POINTER) for name in _SEQUENCE),
     )
 
 
@@ -124,25 +127,25 @@ class _Run(torch.autograd.Function):
         ctx.dtypes = inputs.dtype, hidden.dtype, cell.dtype
         inputs, from_inputs = inputs.to(narrow).contiguous(), from_inputs.to(narrow)
         hidden, cell = hidden.to(narrow).contiguous(), cell.float().contiguous()
-        recurrent = recurrent.float().contiguous()
-        gates = nn.functional.linear(inputs, from_inputs, bias.to(narrow))  # [B, T, 4H]
+        recurrent, bias = recurrent.float().contiguous(), bias.float()
+        gates = inputs @ from_inputs.t()  # [B, T, 4H], without the bias, which is better added in float32
         batch, length, _ = inputs.shape
         cells = torch.empty(batch, length, hidden.shape[1])
         outputs = torch.empty(cells.shape, dtype=narrow)
-        sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
+        sequence = _sequence(recurrent, bias, hidden, cell, gates, cells, outputs)
         library = _needed()
         _check(library.functions.training_forwards(sequence, library.level, torch.get_num_threads()))
-        ctx.save_for_backward(inputs, from_inputs, recurrent, hidden, cell, gates, cells, outputs)
+        ctx.save_for_backward(inputs, from_inputs, recurrent, bias, hidden, cell, gates, cells, outputs)
         return outputs, cells[:, -1].clone()
 
     @staticmethod
     def backward(ctx: Any, by_outputs: Tensor | None, by_last_cell: Tensor | None) -> tuple[Tensor | None, ...]:
         """Goes back through all steps, then makes the gradients of the inputs and the weights at once."""
-        inputs, from_inputs, recurrent, hidden, cell, gates, cells, outputs = ctx.saved_tensors
+        inputs, from_inputs, recurrent, bias, hidden, cell, gates, cells, outputs = ctx.saved_tensors
         by_outputs = torch.zeros_like(outputs) if by_outputs is None else by_outputs.to(outputs.dtype).contiguous()
         by_cell = torch.zeros_like(cell) if by_last_cell is None else by_last_cell.float().clone()
         by_gates, by_hidden = torch.empty_like(gates), torch.empty(cell.shape)
-        sequence = _sequence(recurrent, hidden, cell, gates, cells, outputs)
+        sequence = _sequence(recurrent, bias, hidden, cell, gates, cells, outputs)
         gradients = _Gradients(*(part.data_ptr() for part in (by_outputs, by_gates, by_hidden, by_cell)))
         library = _needed()
         _check(library.functions.training_backwards(sequence, gradients, library.level, torch.get_num_threads()))
@@ -159,10 +162,9 @@ class _Run(torch.autograd.Function):
         )
 
 
-def _sequence(
-    recurrent: Tensor, hidden: Tensor, cell: Tensor, gates: Tensor, cells: Tensor, outputs: Tensor
-) -> _Sequence:
-    return _Sequence(*cells.shape, *(part.data_ptr() for part in (recurrent, hidden, cell, gates, cells, outputs)))
+def _sequence(*parts: Tensor) -> _Sequence:
+    """Points at what the fields name; the last but one are the cells, [B, T, H]."""
+    return _Sequence(*parts[-2].shape, *(part.data_ptr() for part in parts))
 
 
 def turned(matrix: Tensor) -> Tensor:

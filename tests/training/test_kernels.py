@@ -60,7 +60,7 @@ def distance(found: Tensor, wanted: Tensor) -> float:
 @pytest.mark.usefixtures("level")
 @settings(max_examples=15)
 @given(
-    st.sampled_from([1, 7, 64]),
+    st.sampled_from([13, 64]),
     st.sampled_from([32, 96]),
     st.sampled_from([1, 2, 15, 16, 17, 32, 33, 50]),
     st.integers(1, 9),
