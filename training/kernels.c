@@ -51,8 +51,7 @@ static inline void narrow(bfloat* to, __m512 x) { _mm256_storeu_si256((__m256i*)
 
 static inline __m512 wide(const bfloat* from) { return widened(from, 0xFFFF); }
 
-/* What is rounded to bfloat16 need not be known to seven digits: these are right to four. What is no number stays none:
- * of a pair, the minimum and the maximum of one that is not and another are the second. */
+/* What is rounded to bfloat16 need not be known to seven digits: these are right to four. */
 
 static inline __m512 quick_exponential(__m512 x) {
     /* 2^n times the series of the rest; above 80 that of 80. */

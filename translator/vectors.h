@@ -9,38 +9,52 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+/* Of a pair, the minimum and the maximum of one that is no number and another are the second: so what is none stays none.
+ */
+
 static inline __m512 exponential(__m512 x) {
-    /* 2^n times a polynomial of the rest, within 2 units in the last place; below -100 that of -100. */
-    x = _mm512_max_ps(x, _mm512_set1_ps(-100.0f));
+    /* 2^n times a polynomial of the rest (the best of degree 5), within 3 units in the last place; below -100 and above
+     * 87 that of these. */
+    x = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_max_ps(_mm512_set1_ps(-100.0f), x));
     const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
     __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.0f / 5040);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(0.00829171669f), _mm512_set1_ps(0.0419150285f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.166676628f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.499988991f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999999666f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.00000007f));
     return _mm512_scalef_ps(p, n);
 }
 
+/* 1 / x to the last digits, which takes half the time of a division: an estimate, and one step of Newton's. */
+static inline __m512 reciprocal(__m512 x) {
+    const __m512 y = _mm512_rcp14_ps(x);
+    return _mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(2.0f)));
+}
+
 static inline __m512 sigmoid(__m512 x) {
-    const __m512 one = _mm512_set1_ps(1.0f);
-    return _mm512_div_ps(one, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    const __m512 power = exponential(_mm512_sub_ps(_mm512_setzero_ps(), x));
+    return reciprocal(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
 }
 
 static inline __m512 hyperbolic_tangent(__m512 x) {
-    /* 1 - 2 / (1 + e^2x); near 0, where that would cancel, the series. */
-    const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
-    const __m512 far = _mm512_sub_ps(one, _mm512_div_ps(two, _mm512_add_ps(one, exponential(_mm512_mul_ps(x, two)))));
-    const __m512 square = _mm512_mul_ps(x, x);
-    __m512 p = _mm512_fmadd_ps(square, _mm512_set1_ps(-17.0f / 315), _mm512_set1_ps(2.0f / 15));
-    p = _mm512_fmadd_ps(square, p, _mm512_set1_ps(-1.0f / 3));
-    const __m512 near = _mm512_fmadd_ps(_mm512_mul_ps(x, square), p, x);
-    const __mmask16 small = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(0.125f), _CMP_LT_OQ);
-    return _mm512_mask_mov_ps(_mm512_min_ps(far, one), small, near);
+    /* Lambert's continued fraction to its eleventh term, within 5e-7; it passes 1 at 7.62. */
+    const __m512 one = _mm512_set1_ps(1.0f), most = _mm512_set1_ps(7.75f);
+    x = _mm512_max_ps(_mm512_set1_ps(-7.75f), _mm512_min_ps(most, x));
+    const __m512 s = _mm512_mul_ps(x, x);
+    __m512 above = _mm512_add_ps(s, _mm512_set1_ps(2145.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(675675.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(64324260.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(1964187225.0f));
+    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(13749310575.0f));
+    __m512 below = _mm512_fmadd_ps(s, _mm512_set1_ps(66.0f), _mm512_set1_ps(45045.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(7567560.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(413513100.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(6547290750.0f));
+    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(13749310575.0f));
+    const __m512 bent = _mm512_mul_ps(_mm512_mul_ps(x, above), reciprocal(below));
+    return _mm512_max_ps(_mm512_set1_ps(-1.0f), _mm512_min_ps(one, bent));
 }
 
 /* The first `count` of 16 numbers. */
