@@ -120,7 +120,8 @@ class DecodingSession:
         length = attention_weights.shape[2]
         sources = self._engine.source_readouts(memory.projected_values[:, :length], lying)
         padding = memory.padding[:, :length].index_select(0, lying)
-        return posterior_attention(attention_weights, states, sources, self._engine.written(token_ids), padding)
+        written, use_kernels = self._engine.written(token_ids), bool(self._engine.kernel_layers)
+        return posterior_attention(attention_weights, states, sources, written, padding, use_kernels=use_kernels)
 
     def reorder(self, rows: Tensor) -> None:
         """Lets there be as many rows as `rows` has, row i continuing from old row `rows[i]`."""

@@ -18,7 +18,7 @@
 
 /* Raised with every change of what a function or a structure below takes, or of how weights lie: kernels.py uses no
  * other. */
-int carousel_interface(void) { return 1; }
+int carousel_interface(void) { return 2; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -374,6 +374,26 @@ static float dot(const float* left, const float* right, int64_t width) {
         sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, left + i), _mm512_maskz_loadu_ps(those, right + i), sum);
     }
     return _mm512_reduce_add_ps(sum);
+}
+
+/* What each token would have been scored, had the readout seen one source position alone:
+ *     to[b][t][s] = tanh(states[b][t] + sources[b][s]) . written[b][t] */
+void carousel_origins(int64_t batch, int64_t tokens, int64_t length, int64_t width, const float* states,
+                      const float* sources, const float* written, float* to, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (batch * tokens * length * width > 1 << 16)
+    for (int64_t at = 0; at < batch * tokens; at++)
+        for (int64_t s = 0; s < length; s++) {
+            const float *state = states + at * width, *token = written + at * width;
+            const float* source = sources + (at / tokens * length + s) * width;
+            __m512 sum = _mm512_setzero_ps();
+            for (int64_t i = 0; i < width; i += 16) {
+                const __mmask16 those = first(width - i);
+                const __m512 x =
+                    _mm512_add_ps(_mm512_maskz_loadu_ps(those, state + i), _mm512_maskz_loadu_ps(those, source + i));
+                sum = _mm512_fmadd_ps(hyperbolic_tangent(x), _mm512_maskz_loadu_ps(those, token + i), sum);
+            }
+            to[at * length + s] = _mm512_reduce_add_ps(sum);
+        }
 }
 
 /* Turns scores into shares; `length` of them. */

@@ -26,7 +26,7 @@ LEVELS = 127
 ZERO_POINT = 128
 """VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
 reference kernel, hundreds of times as slow."""
-INTERFACE = 1
+INTERFACE = 2
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
@@ -72,6 +72,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "carousel_lstm": [*_INPUT, _INT64, _POINTER, _INT64, *[_POINTER] * 5, _INT, _INT],
     "carousel_read": [ctypes.POINTER(_Layer), *[ctypes.POINTER(_Direction)] * 2, _INT, _INT],
     "carousel_attend": [_POINTER, _INT64, _POINTER, _INT64, *[_POINTER] * 3, *[_INT64] * 4, _POINTER, _POINTER, _INT],
+    "carousel_origins": [*[_INT64] * 4, *[_POINTER] * 4, _INT],
     "carousel_tanh": [_INT64, _INT64, *[_POINTER, _INT64] * 2, _POINTER, _INT],
     "carousel_best": [*_INPUT, _POINTER, _INT64, _POINTER, _POINTER, _INT, _INT],
 }
@@ -96,7 +97,7 @@ def _opened(path: Path) -> _Library | None:
             getattr(functions, name).argtypes = arguments
     except (OSError, AttributeError):
         return None
-    functions.carousel_tanh.restype = None
+    functions.carousel_tanh.restype = functions.carousel_origins.restype = None
     return _Library(functions, level)
 
 
@@ -316,6 +317,25 @@ def tanh(left: Tensor, right: Tensor | None = None) -> Tensor:
     library.functions.carousel_tanh(
         *left.shape, left.data_ptr(), left.stride(0), *second, result.data_ptr(), torch.get_num_threads()
     )
+    return result
+
+
+def origins(states: Tensor, sources: Tensor, written: Tensor) -> Tensor:
+    """The logit of each token, had the readout seen one source position alone: see `translator.posterior`.
+
+    Args:
+        states: [B, T, E] float32.
+        sources: [B, S, E] float32.
+        written: [B, T, E] float32.
+
+    Returns:
+        [B, T, S].
+    """
+    states, sources, written = (part.contiguous() for part in (states, sources, written))
+    batch, tokens, width = states.shape
+    result = torch.empty(batch, tokens, sources.shape[1])
+    pointers = (part.data_ptr() for part in (states, sources, written, result))
+    _needed().functions.carousel_origins(batch, tokens, sources.shape[1], width, *pointers, torch.get_num_threads())
     return result
 
 

@@ -245,3 +245,19 @@ def test_the_kernels_share_the_threads_of_pytorch() -> None:
         paths = {Path(line.split()[-1]) for line in maps if "/" in line}
     # Others bring a copy under a name of its own (libgomp-6a29c32d.so.1).
     assert len([path for path in paths if path.name.startswith("libgomp.so")]) == 1
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 12), st.sampled_from([1, 16, 33, 256]), seeds)
+def test_origins_are_what_the_readout_says_of_each_position_alone(
+    batch: int, tokens: int, length: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    states, sources, written = (
+        torch.randn(batch, tokens, width),
+        torch.randn(batch, length, width),
+        torch.randn(batch, tokens, width),
+    )
+    readouts = (states[:, :, None] + sources[:, None]).double().tanh()  # [B, T, S, E]
+    expected = (readouts * written[:, :, None].double()).sum(dim=3)
+    torch.testing.assert_close(kernels.origins(states, sources, written), expected.float(), rtol=1e-4, atol=1e-4)
