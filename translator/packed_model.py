@@ -110,9 +110,8 @@ class PackedModel:
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
         keys = self.keys(rows).view(batch, length, width)
-        projected = torch.cat(
-            [product(part) for product, part in zip(self.values, rows.chunk(self.heads, 1), strict=True)], 1
-        )
+        parts = [product(part) for product, part in zip(self.values, rows.chunk(self.heads, 1), strict=True)]
+        projected = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         if self.lexical is not None:  # to the readout, which comes last, an even share through each head
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
