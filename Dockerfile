@@ -8,7 +8,7 @@ ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 RUN python -m venv /opt/carousel
-# For the kernels of translator/kernels.c. Where it is not to be had the image is made without them, and translates at half the speed.
+# For translator/kernels.c. Where it is not to be had the image is made without them, and translates at half the speed.
 RUN command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; } \
  || echo 'There is no C compiler: translator/kernels.c is left out.'
 
@@ -21,7 +21,7 @@ COPY README.md LICENSE ./
 COPY carousel carousel
 COPY translator translator
 COPY api api
-RUN rm -rf build && /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
+RUN rm -rf build training && /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
 
 # Only what runs: no headers, no test programs, no pip. Then the service is imported, a language told, and one sentence translated: that
 # proves that all is there, and leaves bytecode for what serving uses, so that a read-only container starts quickly.

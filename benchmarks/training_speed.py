@@ -92,18 +92,23 @@ def _ours(options: argparse.Namespace, work: Path) -> tuple[float, float]:
     with workers() as company:
         trainer = trainer_for(_reference_size(options, work), company)
     multiplied = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.dim() > 1)
-    warm, seconds, tokens, limits = options.seconds / 3, 0.0, 0, []
+    warm, passed, aside, tokens, limits = 0.0, 0.0, 0.0, 0, []
     begun = time.perf_counter()
     for batches in trainer.updates():
-        passed = time.perf_counter() - begun
-        if passed > options.seconds:
-            break
-        started = time.perf_counter()
         report = trainer.update(batches)
-        if passed > warm:
-            tokens, seconds = tokens + report.tokens, seconds + time.perf_counter() - started
-            limits.append(_matrix_rate() / (6 * multiplied))  # a multiplication and an addition, three times
-    return tokens / seconds, statistics.median(limits)
+        now = time.perf_counter()
+        if not warm:
+            warm = now if now - begun > options.seconds / 3 else 0.0
+            continue
+        tokens += report.tokens
+        passed = now - warm - aside
+        if now - begun > options.seconds:
+            break
+        limits.append(_matrix_rate() / (6 * multiplied))  # a multiplication and an addition, three times
+        aside += time.perf_counter() - now
+    if not limits:
+        raise SystemExit(f"{options.seconds} seconds are too few to measure an update after the warm-up")
+    return tokens / passed, statistics.median(limits)
 
 
 def _matrix_rate() -> float:

@@ -1,8 +1,9 @@
 """Which examples meet in a batch: a plan for a whole epoch, the same for the same seed and epoch.
 
 Examples of like length travel together, so little of a batch is padding; batches hold a budget of tokens, not a number
-of sentences, so each costs about the same; their order is random. Being a pure function of (seed, epoch), the plan
-needs no state to be resumed: a run knows only how many batches of the epoch it has behind it.
+of sentences, so each costs about the same, but for what it lacks to be made of whole tiles; their order is random.
+Being a pure function of (seed, epoch), the plan needs no state to be resumed: a run knows only how many batches of the
+epoch it has behind it.
 """
 
 from collections.abc import Generator, Sequence
@@ -16,10 +17,10 @@ from training.dataset import Dataset
 from translator.errors import CorpusError
 
 Examples = NDArray[np.int64]
-ALIKE = 16
-"""Batches have a multiple of so many examples, and products a multiple of so many rows: what fills a tile of AMX or a
-tensor core, and leaves a hundred shapes of products where there were thousands, each of which costs a CPU the making of
-a kernel, ten times as long as the product."""
+TILE, HALF_TILE = 16, 8
+"""Batches of many examples have a multiple of the first, those of a few of the second. So have the products' rows: it
+is what fills a tile of AMX or a tensor core, and it leaves hundreds of shapes of products where there were thousands,
+each of which costs a CPU the making of a kernel, ten times as long as the product."""
 
 
 def plan_epoch(dataset: Dataset, *, batch_tokens: int, seed: int, epoch: int) -> list[Examples]:
@@ -85,15 +86,16 @@ def _draw(dataset: Dataset, random: np.random.Generator, epoch: int) -> Examples
 def _cut(longest: Sequence[int], batch_tokens: int) -> list[tuple[int, int]]:
     """Cuts a sorted row of lengths into runs of at most `batch_tokens` tokens, padding included.
 
-    All but short runs and the last one have a multiple of ALIKE examples.
+    Their sizes are whole tiles, but for the last one and the smallest; what is too much waits for the next, which are
+    seven examples at most, and fifteen of 64 and more.
     """
     cuts, start = [], 0
     while start < len(longest):
         end, width = start + 1, longest[start]
         while end < len(longest) and max(width, longest[end]) * (end - start + 1) <= batch_tokens:
             width, end = max(width, longest[end]), end + 1
-        if end < len(longest) and end - start > ALIKE:
-            end -= (end - start) % ALIKE
+        if end < len(longest) and (count := end - start) >= HALF_TILE:
+            end -= count % (TILE if count >= 4 * TILE else HALF_TILE)
         cuts.append((start, end))
         start = end
     return cuts

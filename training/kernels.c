@@ -4,7 +4,7 @@
  * Called from training/kernels.py. Gates are input, forget, candidate (cell), output, as PyTorch has them. What can be
  * one product over all steps, the inputs' part of the gates and the gradients of inputs and weights, is PyTorch's; here
  * is what goes from step to step. Nothing is kept between calls, and a number's sum has one order, whatever the
- * threads. Functions return -1 if there is no memory.
+ * threads. They return -1 if there is no memory, and -2 if a target is not in the vocabulary.
  *
  * In a step every thread has some of the units: it multiplies the last step's rows with its share of the weights, which
  * stays in its cache for the whole sequence, and goes on to the functions of the gates while the sums are hot. Weights
@@ -51,28 +51,15 @@ static inline void narrow(bfloat* to, __m512 x) { _mm256_storeu_si256((__m256i*)
 
 static inline __m512 wide(const bfloat* from) { return widened(from, 0xFFFF); }
 
-/* What is rounded to bfloat16 need not be known to seven digits: these are right to four. */
+/* What is rounded to bfloat16 need not be known to seven digits: these are right to four (but not 1 less their square,
+ * where that is next to nothing). */
 
-static inline __m512 quick_exponential(__m512 x) {
-    /* 2^n times the series of the rest; above 80 that of 80. */
-    const __m512 one = _mm512_set1_ps(1.0f);
-    x = _mm512_min_ps(_mm512_set1_ps(80.0f), x);
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    const __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.69314718f), x);
-    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(1.0f / 120), _mm512_set1_ps(1.0f / 24));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, one);
-    p = _mm512_fmadd_ps(p, r, one);
-    return _mm512_scalef_ps(p, n);
-}
-
-static inline __m512 quick_sigmoid(__m512 x) {
-    const __m512 power = quick_exponential(_mm512_sub_ps(_mm512_setzero_ps(), x));
+static inline __m512 rough_sigmoid(__m512 x) {
+    const __m512 power = rough_exponential(_mm512_sub_ps(_mm512_setzero_ps(), x));
     return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
 }
 
-static inline __m512 quick_tangent(__m512 x) {
+static inline __m512 rough_tangent(__m512 x) {
     /* Lambert's continued fraction, which passes 1 at 4.97. */
     const __m512 one = _mm512_set1_ps(1.0f), most = _mm512_set1_ps(5.0f);
     x = _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), most), _mm512_min_ps(most, x));
@@ -220,17 +207,18 @@ static inline void cell_forwards(const Sequence* of, int64_t b, int64_t t, int64
     bfloat* gates = of->gates + at * 4 * width + unit;
     float* cell = of->cells + at * width + unit;
     __m512 gate[4];
-    for (int g = 0; g < 4; g++) gate[g] = _mm512_add_ps(
-            _mm512_add_ps(_mm512_load_ps(sums[g][row]), wide(gates + g * width)), _mm512_loadu_ps(of->bias + g * width + unit));
-    gate[0] = quick_sigmoid(gate[0]);
-    gate[1] = quick_sigmoid(gate[1]);
-    gate[2] = quick_tangent(gate[2]);
-    gate[3] = quick_sigmoid(gate[3]);
+    for (int g = 0; g < 4; g++)
+        gate[g] = _mm512_add_ps(_mm512_add_ps(_mm512_load_ps(sums[g][row]), wide(gates + g * width)),
+                                _mm512_loadu_ps(of->bias + g * width + unit));
+    gate[0] = rough_sigmoid(gate[0]);
+    gate[1] = rough_sigmoid(gate[1]);
+    gate[2] = rough_tangent(gate[2]);
+    gate[3] = rough_sigmoid(gate[3]);
     const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
     const __m512 now = _mm512_fmadd_ps(gate[0], gate[2], _mm512_mul_ps(gate[1], before));
     for (int g = 0; g < 4; g++) narrow(gates + g * width, gate[g]);
     _mm512_storeu_ps(cell, now);
-    const __m512 hidden = _mm512_mul_ps(gate[3], quick_tangent(now));
+    const __m512 hidden = _mm512_mul_ps(gate[3], rough_tangent(now));
     narrow(of->outputs + at * width + unit, hidden);
     narrow(state + unit, hidden);
 }
@@ -290,7 +278,7 @@ static inline void cell_backwards(const Sequence* of, const Gradients* to, int64
     const __m512 enter = wide(gates), forget = wide(gates + width), candidate = wide(gates + 2 * width),
                  leave = wide(gates + 3 * width);
     const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
-    const __m512 bent = quick_tangent(_mm512_loadu_ps(cell));
+    const __m512 bent = rough_tangent(_mm512_loadu_ps(cell));
     const __m512 hidden = _mm512_add_ps(from_later, wide(to->outputs + at * width + unit));
     /* d cell = what was carried + d hidden * leave * (1 - tanh^2) */
     const __m512 now =
@@ -351,43 +339,49 @@ int training_backwards(const Sequence* of, const Gradients* to, int level, int t
 
 /* ---- What is the same for every model ---------------------------------------------------------------------------- */
 
+#define OUT_OF_RANGE 2
+
 /* Of each row of logits [rows][size]: the negative log-likelihood of its target, and that one's logit. Then, if wanted,
  * the row becomes its softmax, with `less` taken off the target's. */
 int training_cross_entropy(bfloat* logits, int64_t rows, int64_t size, const int64_t* targets, float less,
                            int wants_gradient, float* likelihood, float* gold, int threads) {
     int failed = 0;
-#pragma omp parallel num_threads(threads) reduction(| : failed)
+#pragma omp parallel num_threads(threads) reduction(max : failed)
     {
         float* powers = aligned_alloc(64, (size_t)(size + 15) / 16 * 64);
-        failed = !powers;
+        failed = powers ? 0 : 1;
 #pragma omp for schedule(static)
         for (int64_t row = 0; row < rows; row++) {
             if (failed) continue;
-            bfloat* of = logits + row * size;
+            if (targets[row] < 0 || targets[row] >= size) {
+                failed = OUT_OF_RANGE;
+                continue;
+            }
+            bfloat* scored = logits + row * size;
             __m512 most = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
             for (int64_t i = 0; i < size; i += 16) {
                 const __mmask16 those = first(size - i);
-                most = _mm512_mask_max_ps(most, those, most, widened(of + i, those));
+                most = _mm512_mask_max_ps(most, those, most, widened(scored + i, those));
             }
             const float peak = _mm512_reduce_max_ps(most);
             for (int64_t i = 0; i < size; i += 16) {
                 const __mmask16 those = first(size - i);
-                const __m512 power = quick_exponential(_mm512_sub_ps(widened(of + i, those), _mm512_set1_ps(peak)));
+                const __m512 power = rough_exponential(_mm512_sub_ps(widened(scored + i, those), _mm512_set1_ps(peak)));
                 _mm512_store_ps(powers + i, power);
                 sum = _mm512_mask_add_ps(sum, those, sum, power);
             }
             const float total = _mm512_reduce_add_ps(sum);
-            const uint32_t bits = (uint32_t)of[targets[row]] << 16;
+            const uint32_t bits = (uint32_t)scored[targets[row]] << 16;
             memcpy(gold + row, &bits, sizeof(float));
             likelihood[row] = peak + logf(total) - gold[row];
             if (!wants_gradient) continue;
             const __m512 share = _mm512_set1_ps(1 / total);
             for (int64_t i = 0; i < size; i += 16) {
                 const __m512 probability = _mm512_mul_ps(_mm512_load_ps(powers + i), share);
-                _mm256_mask_storeu_epi16(of + i, first(size - i), (__m256i)_mm512_cvtneps_pbh(probability));
+                _mm256_mask_storeu_epi16(scored + i, first(size - i), (__m256i)_mm512_cvtneps_pbh(probability));
             }
             const __m512 pulled = _mm512_set1_ps(powers[targets[row]] / total - less);
-            of[targets[row]] = (bfloat)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(pulled), 0);
+            scored[targets[row]] = (bfloat)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(pulled), 0);
         }
         free(powers);
     }

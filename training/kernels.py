@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from translator.lstm import LstmLayer
 
@@ -25,6 +26,9 @@ INTERFACE = 1
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 UNITS = 32
 """A layer's width is to be a multiple of it."""
+
+OUT_OF_RANGE = -2
+"""What the loss answers to a target that is not in the vocabulary."""
 
 _POINTER, _INT64, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
 
@@ -130,7 +134,7 @@ class _Run(torch.autograd.Function):
         recurrent, bias = recurrent.float().contiguous(), bias.float()
         gates = inputs @ from_inputs.t()  # [B, T, 4H], without the bias, which is better added in float32
         batch, length, _ = inputs.shape
-        cells = torch.empty(batch, length, hidden.shape[1])
+        cells = torch.empty(batch, length, hidden.shape[1], dtype=torch.float32)
         outputs = torch.empty(cells.shape, dtype=narrow)
         sequence = _sequence(recurrent, bias, hidden, cell, gates, cells, outputs)
         library = _needed()
@@ -139,12 +143,17 @@ class _Run(torch.autograd.Function):
         return outputs, cells[:, -1].clone()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, by_outputs: Tensor | None, by_last_cell: Tensor | None) -> tuple[Tensor | None, ...]:
         """Goes back through all steps, then makes the gradients of the inputs and the weights at once."""
         inputs, from_inputs, recurrent, bias, hidden, cell, gates, cells, outputs = ctx.saved_tensors
         by_outputs = torch.zeros_like(outputs) if by_outputs is None else by_outputs.to(outputs.dtype).contiguous()
-        by_cell = torch.zeros_like(cell) if by_last_cell is None else by_last_cell.float().clone()
-        by_gates, by_hidden = torch.empty_like(gates), torch.empty(cell.shape)
+        by_cell = (
+            torch.zeros_like(cell)
+            if by_last_cell is None
+            else by_last_cell.float().clone(memory_format=torch.contiguous_format)
+        )
+        by_gates, by_hidden = torch.empty_like(gates), torch.empty_like(cell)
         sequence = _sequence(recurrent, bias, hidden, cell, gates, cells, outputs)
         gradients = _Gradients(*(part.data_ptr() for part in (by_outputs, by_gates, by_hidden, by_cell)))
         library = _needed()
@@ -174,6 +183,8 @@ def turned(matrix: Tensor) -> Tensor:
 
 def turn(matrix: Tensor, to: Tensor) -> Tensor:
     """Turns `matrix` [N, any] bfloat16, dense, into `to` [any, N], whose rows may be apart; returns that."""
+    if to.shape != (matrix.shape[1], matrix.shape[0]) or to.stride(1) != 1 or not matrix.is_contiguous():
+        raise ValueError(f"a matrix {tuple(matrix.shape)} cannot be turned into {tuple(to.shape)}.")
     _needed().functions.training_turn(
         *(matrix.data_ptr(), *matrix.shape, to.data_ptr(), to.stride(0), torch.get_num_threads())
     )
@@ -202,9 +213,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, less: float, wants_gradient: 
         targets: [N] int64, from 0 to V - 1.
         less: Taken off the softmax at the targets for the gradient.
         wants_gradient: Whether there is to be one.
+
+    Raises:
+        IndexError: A target is not one of the V.
     """
     library, (rows, size) = _needed(), logits.shape
-    likelihood, gold = torch.empty(rows), torch.empty(rows)
+    targets = targets.contiguous()
+    likelihood, gold = torch.empty(2, rows, dtype=torch.float32)
     _check(
         library.functions.training_cross_entropy(
             *(logits.data_ptr(), rows, size, targets.data_ptr(), less, wants_gradient),
@@ -221,5 +236,7 @@ def _needed() -> _Library:
 
 
 def _check(failed: int) -> None:
+    if failed == OUT_OF_RANGE:
+        raise IndexError("a target is not in the vocabulary.")
     if failed:
         raise MemoryError("there is no memory for a training step.")

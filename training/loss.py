@@ -7,9 +7,10 @@ The cross-entropy does not hold the whole [tokens, V] table:
 
 The gradient is known as soon as the probabilities are, so each chunk of rows is scored, turned into its gradient and
 multiplied back while it is still in the cache; memory and traffic hardly grow with tokens times vocabulary. Over a
-chunk go one softmax and three products and nothing else: the bias and its gradient are one more column of the
-products, and what epsilon / V adds to the gradients is subtracted from their sums. With products in bfloat16 the
-probabilities are rounded to 8 bits too, before the one-hot is subtracted.
+chunk go one softmax and two products and nothing else, and over many chunks one more product, for the gradient of the
+table: the bias and its gradient are one more column of the products, and what epsilon / V adds to the gradients is
+subtracted from their sums. With products in bfloat16 the probabilities are rounded to 8 bits too, before the one-hot
+is subtracted.
 
 Source: Szegedy et al. 2016, section 7 (label smoothing); Chen et al. 2016, "Guided Alignment Training for Topic-Aware
 Neural Machine Translation", section 2.3.
@@ -26,7 +27,7 @@ CHUNK_ROWS = 256
 BLOCK_ROWS = 2048  # whose turned gradients wait for their product: 32 MB with 8,000 pieces
 CHUNK_ROWS_CUDA = 8192
 COLUMNS = 32  # what the units for matrices of bfloat16 take at once
-SMALLEST_PROBABILITY = torch.finfo(torch.float32).tiny  # so that a miss costs 87 nats at most
+SMALLEST_PROBABILITY = torch.finfo(torch.float32).tiny  # by PyTorch's operations a miss costs 87 nats at most
 SMALLEST_SHARE = 1e-6  # of attention, so that a miss costs 13.8 nats at most
 
 
@@ -68,10 +69,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         # What smoothing adds is the same for every row, or for every piece: it waits for the end.
         table_sum = _beside(weight.sum(dim=0, keepdim=True), bias.sum(dim=0, keepdim=True))[0]  # [E + 32]
         mean_logits = rows.float() @ table_sum / vocab_size
-        by_kernels = not readout.is_cuda and readout.dtype == torch.bfloat16 and kernels.available()
+        by_kernels = readout.device.type == "cpu" and readout.dtype == torch.bfloat16 and kernels.available()
         score = kernels.cross_entropy if by_kernels else _cross_entropy
         grad_readout = torch.empty_like(rows[:, :width]) if wants_gradient else None
-        grad_table = (_GradientByBlocks if by_kernels else _GradientByChunks)(rows, vocab_size)
+        table_gradient = _GradientByBlocks if by_kernels else _GradientByChunks
+        grad_table = table_gradient(rows, vocab_size) if wants_gradient else None
         nll = torch.empty_like(share)
         smoothed = torch.empty_like(share)
         logits = rows.new_empty(min(chunk, len(rows)), vocab_size)  # one room for all, which stays in the cache
@@ -81,10 +83,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             scores = score(logits[: part.stop - start], wanted[part], 1 - label_smoothing, wants_gradient)
             nll[part] = scores.likelihood
             smoothed[part] = nll[part] + label_smoothing * (scores.gold_logits - mean_logits[part])
-            if grad_readout is not None and scores.grad_logits is not None:  # less `pull`
+            if grad_readout is not None and grad_table is not None and scores.grad_logits is not None:  # less `pull`
                 torch.mm(scores.grad_logits, table[:, :width], out=grad_readout[part])
                 grad_table.add(scores.grad_logits, part)
-        if grad_readout is not None:
+        if grad_readout is not None and grad_table is not None:
             grad_readout -= (pull * table_sum[:width]).to(table.dtype)
             grad_readout *= share[:, None].to(table.dtype)
             summed = grad_table.sum().sub_(pull * rows.sum(dim=0, dtype=torch.float32))
@@ -123,7 +125,7 @@ class _GradientByBlocks:
 
     def __init__(self, rows: Tensor, vocab_size: int) -> None:
         self._rows = rows
-        self._turned = rows.new_empty(vocab_size, min(BLOCK_ROWS, len(rows)))
+        self._turned = rows.new_empty(vocab_size, max(CHUNK_ROWS, min(BLOCK_ROWS, len(rows))))
         self._first = 0  # row of the block
         self._sum: Tensor | None = None
 

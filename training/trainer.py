@@ -88,7 +88,7 @@ class Trainer:
         self._validation_seconds = 0.0  # that the last one took
         self.outcomes = Outcomes(workers.device)
         self.precision = choose_precision(self.options.precision, workers.device)
-        use_kernels(self.model)
+        self._by_kernels = self.precision == "bfloat16" and workers.device.type == "cpu" and use_kernels(self.model)
         torch.manual_seed(self.options.seed)
 
     def resume(self) -> None:
@@ -120,7 +120,8 @@ class Trainer:
 
     def run(self) -> Progress:
         """Trains to the end, to the loss of patience, or to the first SIGINT or SIGTERM, which saves and returns."""
-        logger.info("precision %s, device %s, %d worker(s)", self.precision, self.workers.device, self.workers.size)
+        how = f"precision {self.precision}{', own kernels' if self._by_kernels else ''}"
+        logger.info("%s, device %s, %d worker(s)", how, self.workers.device, self.workers.size)
         hidden = None if self.workers.leads else True  # None: shown on a terminal only
         bar = tqdm(total=self.options.max_steps, initial=self.progress.step, unit="step", disable=hidden)
         with bar, closing(self.updates()) as updates, stop_request() as stop, self._writer() as writer:

@@ -24,7 +24,7 @@ ROW_STEPS = ((16, 1), (64, 8), (sys.maxsize, 16))
 """Up to so many rows, multiples of what a step has room for: oneDNN makes a kernel for each size, of every product."""
 LEAST_FULL = 0.75
 """Of the memory; when fewer of its sentences are live, it is cut down to them: PyTorch's operations ask all of it."""
-LEAST_FULL_OF_KERNELS = 0.4  # these ask only what is live; the rest is room
+LEAST_FULL_OF_KERNELS = 0.4  # these ask only what is live; the rest is room. A shortlist is PyTorch's affair
 
 
 class DecodingSession:
@@ -143,7 +143,8 @@ class DecodingSession:
             self._hidden, self._cell, self._rows = [], [], 0
             return
         self._lying = sentences if self._lying is None else self._lying.index_select(0, sentences)
-        least = LEAST_FULL_OF_KERNELS if self._engine.kernel_layers else LEAST_FULL
+        by_kernels = self._engine.kernel_layers and self._known.choice is None
+        least = LEAST_FULL_OF_KERNELS if by_kernels else LEAST_FULL
         if len(self._lying) < least * len(self._known.memory.padding):
             self._close_up()
         self._ask_who_needs_all()

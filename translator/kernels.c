@@ -478,7 +478,7 @@ static void take(Running* row, const float* logits, int64_t count, int64_t start
     __m512 sum = _mm512_setzero_ps();
     for (int64_t i = 0; i < count; i += 16) {
         const __m512 these = _mm512_loadu_ps(logits + i);
-        sum = _mm512_add_ps(sum, exponential(_mm512_sub_ps(these, most)));
+        sum = _mm512_add_ps(sum, rough_exponential(_mm512_sub_ps(these, most)));
         __mmask16 better = _mm512_cmp_ps_mask(these, _mm512_set1_ps(row->logits[row->wanted - 1]), _CMP_GT_OQ);
         for (better &= open[(start + i) / 16]; better; better &= better - 1) {
             const int64_t at = i + __builtin_ctz(better);

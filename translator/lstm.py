@@ -62,12 +62,12 @@ class LstmLayer(nn.LSTM):
         return kernel(inputs, state, weights)
 
     def _kernel(self, inputs: Tensor) -> SequenceKernel:
-        if not torch.is_autocast_enabled(inputs.device.type):
-            return self._run
         if inputs.is_cuda:
-            return self._run_in_autocast_type
-        bfloat16 = torch.get_autocast_dtype("cpu") == torch.bfloat16
-        return self.sequence_kernel if self.sequence_kernel and self.training and bfloat16 else self._run
+            return self._run_in_autocast_type if torch.is_autocast_enabled("cuda") else self._run
+        narrow = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        if self.sequence_kernel and self.training and narrow and inputs.device.type == "cpu":
+            return self.sequence_kernel
+        return self._run
 
     def _run(self, inputs: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         outputs, hidden, cell = torch.lstm(

@@ -106,7 +106,9 @@ class PackedModel:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
         embedded = nn.functional.embedding(source.ids, self.embeddings)
         encoded = self.encoder(embedded.to(self._encoded_as), source)
-        values = encoded.encoder_outputs.float().masked_fill(~source.mask[..., None], 0.0)
+        values = encoded.encoder_outputs.float()
+        if not self.kernel_layers:  # kernels leave 0 behind a sentence
+            values = values.masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
         keys = self.keys(rows).view(batch, length, width)
@@ -116,7 +118,9 @@ class PackedModel:
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
-        memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in (keys, projected, ~source.mask)))
+        memory = SentenceMemory(keys, projected, ~source.mask)
+        if not self.kernel_layers:
+            memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in memory))
         return memory, state_of(self.squashed(self.bridge(encoded.summary.float())), self._layers)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:

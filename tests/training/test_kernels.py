@@ -90,6 +90,7 @@ def test_a_sentence_learns_the_same_alone_and_in_any_batch() -> None:
             assert torch.equal(layer(inputs[row : row + 1])[0][0], together[row])
 
 
+@pytest.mark.usefixtures("level")
 def test_threads_do_not_change_a_digit() -> None:
     torch.manual_seed(2)
     layer = LstmLayer(64, 96)
@@ -123,11 +124,12 @@ def test_gradients_that_nobody_sends_are_zeros() -> None:
     layer.sequence_kernel = run_sequence
     with torch.autocast("cpu", dtype=torch.bfloat16):
         _, (_, cell) = layer(inputs)
-    cell.sum().backward()
+    weight = torch.randn(1, 32, 3)
+    (cell.transpose(1, 2) * weight).sum().backward()  # whose gradient is not laid out as the cell is
     found = inputs.grad
     layer.sequence_kernel = None
     _, (_, cell) = layer(inputs)
-    (wanted,) = torch.autograd.grad(cell.sum(), inputs)
+    (wanted,) = torch.autograd.grad((cell.transpose(1, 2) * weight).sum(), inputs)
     assert found is not None
     assert distance(found, wanted) < 4 * ROUNDING
 
@@ -183,7 +185,27 @@ def test_rows_are_scored_and_become_their_gradient(rows: int, size: int, scale: 
     torch.testing.assert_close(found.grad_logits.float(), gradient, atol=1e-6, rtol=ROUNDING)
 
 
-@pytest.mark.parametrize("block", [4, 8, 512], ids=["many blocks", "a rest at the end", "one block"])
+def test_logits_that_are_far_off_count_nothing() -> None:
+    found = cross_entropy(torch.tensor([[0.0, -1e17, 1.0]]).bfloat16(), torch.tensor([2]), 0.9, True)
+    torch.testing.assert_close(found.likelihood, torch.tensor([0.3133]), atol=1e-3, rtol=0)
+    assert found.grad_logits is not None
+    assert found.grad_logits.isfinite().all()
+
+
+@pytest.mark.parametrize("target", [-1, 5])
+def test_a_target_that_is_not_in_the_vocabulary_is_refused(target: int) -> None:
+    with pytest.raises(IndexError, match="vocabulary"):
+        cross_entropy(torch.zeros(2, 5).bfloat16(), torch.tensor([0, target]), 0.9, True)
+
+
+def test_what_does_not_fit_is_not_turned() -> None:
+    matrix = torch.zeros(3, 4, dtype=torch.bfloat16)
+    for wrong, room in [(matrix, matrix), (matrix.t(), torch.zeros(3, 4, dtype=torch.bfloat16))]:
+        with pytest.raises(ValueError, match="cannot be turned"):
+            turn(wrong, room)
+
+
+@pytest.mark.parametrize("block", [4, 10, 16, 512], ids=["many blocks", "part of a chunk", "a rest", "one block"])
 def test_blocks_do_not_change_the_gradient_of_the_table(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss, "CHUNK_ROWS", 4)
     monkeypatch.setattr(loss, "BLOCK_ROWS", block)

@@ -148,7 +148,8 @@ def test_with_and_without_kernels_a_step_is_the_same_but_for_rounding(lexical_sh
         found.append(follow(session, [[BOS, 4, 19, 19, 8, 6]] * 6))
     (one, looked), (other, looked_there) = found
     assert (one - other).abs().max() < 0.1  # the encoder is in int8 with kernels, in bfloat16 without
-    assert (looked - looked_there).abs().max() < 0.02
+    assert (looked - looked_there[..., : looked.shape[2]]).abs().max() < 0.02
+    assert not looked_there[..., looked.shape[2] :].any()  # room that PyTorch's operations have
 
 
 @settings(max_examples=20)
