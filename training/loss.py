@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from training import kernels
 
-CHUNK_ROWS = 256
+CHUNK_ROWS, CHUNK_STEP = 256, 16  # the most, and what sizes are multiples of
 BLOCK_ROWS = 2048  # whose turned gradients wait for their product: 32 MB with 8,000 pieces
 CHUNK_ROWS_CUDA = 8192
 COLUMNS = 32  # what the units for matrices of bfloat16 take at once
@@ -54,16 +54,21 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
         counted: Tensor,
+        real: Tensor | None,
         label_smoothing: float,
         wants_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
         """Sums the losses of `readout` [N, E] against `targets` [N] under `weight` [V, E] and `bias` [V].
 
-        Rows whose `counted` [N] is 0 and whose readout is 0 add nothing: neither to a sum nor to a gradient.
+        Only the rows `real` are looked at, [any]; None is all. Of these, rows whose `counted` [N] is 0 and whose readout
+        is 0 add nothing: neither to a sum nor to a gradient.
         """
+        ctx.rows = len(readout)
+        if real is not None:
+            readout, targets, counted = (part.index_select(0, real) for part in (readout, targets, counted))
         vocab_size, width = weight.shape
-        chunk = CHUNK_ROWS_CUDA if readout.is_cuda else CHUNK_ROWS
-        rows, wanted, share = _in_whole_chunks(readout, targets, counted, 1 if readout.is_cuda else chunk)
+        chunk, more = (CHUNK_ROWS_CUDA, 0) if readout.is_cuda else _whole_chunks(len(readout))
+        rows, wanted, share = _filled_up(readout, targets, counted, more)
         table = _beside(weight.to(readout.dtype), bias)  # [V, E + 32]
         pull = label_smoothing / vocab_size
         # What smoothing adds is the same for every row, or for every piece: it waits for the end.
@@ -90,7 +95,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             grad_readout -= (pull * table_sum[:width]).to(table.dtype)
             grad_readout *= share[:, None].to(table.dtype)
             summed = grad_table.sum().sub_(pull * rows.sum(dim=0, dtype=torch.float32))
-            ctx.save_for_backward(grad_readout[: len(readout)], summed[:, :width], summed[:, width])
+            ctx.save_for_backward(grad_readout[: len(readout)], summed[:, :width], summed[:, width], real)
         likelihood = nll @ share
         ctx.mark_non_differentiable(likelihood)
         return smoothed @ share, likelihood
@@ -98,10 +103,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Scales the gradients made in the forward pass."""
-        grad_readout, grad_weight, grad_bias = ctx.saved_tensors
+        grad_readout, grad_weight, grad_bias, real = ctx.saved_tensors
         scale = grad_output.to(grad_weight.dtype)
-        scaled = grad_readout * scale.to(grad_readout.dtype), grad_weight * scale, grad_bias * scale
-        return *scaled, None, None, None, None
+        grad_readout = grad_readout * scale.to(grad_readout.dtype)
+        if real is not None:
+            everywhere = grad_readout.new_zeros(ctx.rows, grad_readout.shape[1])
+            grad_readout = everywhere.index_copy_(0, real, grad_readout)
+        return grad_readout, grad_weight * scale, grad_bias * scale, None, None, None, None, None
 
 
 class _GradientByChunks:
@@ -155,15 +163,25 @@ def _cross_entropy(logits: Tensor, targets: Tensor, less: float, wants_gradient:
     return kernels.Scores(likelihood, logits[golden].float(), probabilities if wants_gradient else None)
 
 
-def _in_whole_chunks(readout: Tensor, targets: Tensor, counted: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Lays rows out in whole chunks, so that every batch asks for the same products.
+def _whole_chunks(rows: int) -> tuple[int, int]:
+    """Cuts rows into chunks of one size: how large they are, and how many rows more they have room for.
 
-    On a CPU a product of a new shape costs the making of a kernel, which is more than the product.
+    On a CPU a product of a new shape costs the making of a kernel, which is more than the product; so sizes go by
+    sixteens, and a batch has chunks of one.
+    """
+    chunks = max(1, -(-rows // CHUNK_ROWS))
+    size = max(1, -(-rows // chunks))
+    if size > CHUNK_STEP:
+        size += -size % CHUNK_STEP
+    return size, chunks * size - rows
+
+
+def _filled_up(readout: Tensor, targets: Tensor, counted: Tensor, more: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Puts empty rows behind.
 
     Returns:
         rows [N', E + 32], the count of each in the first column behind the readout; targets [N']; counted [N'].
     """
-    more = -len(readout) % chunk
     pad = nn.functional.pad
     return _beside(readout, counted, more), pad(targets, (0, more)), pad(counted, (0, more))
 
@@ -191,11 +209,14 @@ def token_loss(
         label_smoothing: epsilon, 0 is off.
     """
     wants_gradient = torch.is_grad_enabled() and (readout.requires_grad or weight.requires_grad)
-    # To pick the real rows out would make a host wait for its device and cost a copy; the others count nothing instead.
-    rows, counted = readout.masked_fill(~mask[..., None], 0.0).flatten(0, 1), mask.flatten().float()
+    rows, real = readout.flatten(0, 1), None
+    if readout.is_cuda:  # to pick the real rows out would make the host wait; the others count nothing instead
+        rows = rows.masked_fill(~mask.view(-1, 1), 0.0)
+    else:
+        real = mask.flatten().nonzero()[:, 0]
     with torch.autocast(readout.device.type, enabled=False):
         smoothed, likelihood = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            rows, weight, bias, targets.flatten(), counted, label_smoothing, wants_gradient
+            rows, weight, bias, targets.flatten(), mask.flatten().float(), real, label_smoothing, wants_gradient
         )
     return TokenLoss(smoothed, likelihood)
 
