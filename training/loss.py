@@ -60,8 +60,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Sums the losses of `readout` [N, E] against `targets` [N] under `weight` [V, E] and `bias` [V].
 
-        Only the rows `real` are looked at, [any]; None is all. Of these, rows whose `counted` [N] is 0 and whose readout
-        is 0 add nothing: neither to a sum nor to a gradient.
+        Only the rows `real` are looked at, [any]; None is all. Of these, rows whose `counted` [N] is 0 and whose
+        readout is 0 add nothing: neither to a sum nor to a gradient.
         """
         ctx.rows = len(readout)
         if real is not None:
