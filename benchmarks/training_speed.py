@@ -8,9 +8,9 @@ decoder of 512 with attention, 8,000 pieces, dropout 0.3, label smoothing 0.1, b
 a second decoder layer instead of input feeding, so it computes more a token, not less. Rates are real target tokens
 (no padding) a second; the first third of each run is warm-up and is left out.
 
-Ours is also told as a share of what the processor could do: of its bfloat16 matrix rate, measured between every eighth update
-and the next, what the products with weights need, forwards and twice backwards (attention, which needs a hundredth of it, is not
-counted).
+Ours is also told as a share of what the processor could do: of its bfloat16 matrix rate, measured between every eighth
+update and the next, what the products with weights need, forwards and twice backwards (attention, which needs a
+hundredth of it, is not counted).
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """The kernels of a training step against what they stand for: PyTorch's own LSTM and loss, in value and in gradient."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.training.small_run import make_trainer
 from tests.training.test_loss import Case
 from tests.translator.conftest import make_model
 from training import kernels, loss
@@ -154,6 +157,26 @@ def test_layers_of_fitting_width_use_them_only_while_they_learn_in_bfloat16(monk
         assert calls == 0
         fitting.train()(inputs)
         assert calls == 1
+
+
+def test_a_run_in_bfloat16_learns_by_them_and_one_in_float32_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"encoder_size": 32, "decoder_size": 64}
+    calls = []
+
+    def counted(*arguments: object) -> object:
+        calls.append(arguments)
+        return run_sequence(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kernels, "run_sequence", counted)
+    for precision, expected in (("float32", 0), ("bfloat16", 4)):  # two layers read, two write
+        calls.clear()
+        trainer = make_trainer(tmp_path, model=sizes, precision=precision)
+        before = [weight.detach().clone() for weight in trainer.model.parameters()]
+        trainer.update(next(trainer.updates()))
+        assert len(calls) == expected
+        assert all(not torch.equal(old, new) for old, new in zip(before, trainer.model.parameters(), strict=True))
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 5))
