@@ -1,6 +1,7 @@
 """Ids and text: what goes in comes out, spans fit, and foreign models are refused."""
 
 import io
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_every_segmentation_is_the_same_text_and_the_first_is_the_usual_one(
         tokenizer.decode(ways[0][0], unknown=[""] * len(ways[0][0])).text
     }
     scores = [score for _, score in ways]
-    assert scores == sorted(scores, reverse=True)
+    assert all(one > other - 1e-3 for one, other in pairwise(scores))  # sums of float32, in two orders
 
 
 @pytest.mark.parametrize("symbol", ["<2de>", "<s>", "</s>", "<pad>", "<unk>", "a <2en> b"])
