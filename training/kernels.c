@@ -201,42 +201,42 @@ typedef struct {
 } Sequence;
 
 /* A row's next state in 16 units; writes what the gates are now over what the inputs added to them. */
-static inline void cell_forwards(const Sequence* of, int64_t b, int64_t t, int64_t unit, float (*sums)[ROWS][OUTS],
+static inline void cell_forwards(const Sequence* layer, int64_t b, int64_t t, int64_t unit, float (*sums)[ROWS][OUTS],
                                  int64_t row, bfloat* state) {
-    const int64_t at = b * of->length + t, width = of->width;
-    bfloat* gates = of->gates + at * 4 * width + unit;
-    float* cell = of->cells + at * width + unit;
+    const int64_t at = b * layer->length + t, width = layer->width;
+    bfloat* gates = layer->gates + at * 4 * width + unit;
+    float* cell = layer->cells + at * width + unit;
     __m512 gate[4];
     for (int g = 0; g < 4; g++)
         gate[g] = _mm512_add_ps(_mm512_add_ps(_mm512_load_ps(sums[g][row]), wide(gates + g * width)),
-                                _mm512_loadu_ps(of->bias + g * width + unit));
+                                _mm512_loadu_ps(layer->bias + g * width + unit));
     gate[0] = rough_sigmoid(gate[0]);
     gate[1] = rough_sigmoid(gate[1]);
     gate[2] = rough_tangent(gate[2]);
     gate[3] = rough_sigmoid(gate[3]);
-    const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
+    const __m512 before = _mm512_loadu_ps(t ? cell - width : layer->first_cell + b * width + unit);
     const __m512 now = _mm512_fmadd_ps(gate[0], gate[2], _mm512_mul_ps(gate[1], before));
     for (int g = 0; g < 4; g++) narrow(gates + g * width, gate[g]);
     _mm512_storeu_ps(cell, now);
     const __m512 hidden = _mm512_mul_ps(gate[3], rough_tangent(now));
-    narrow(of->outputs + at * width + unit, hidden);
+    narrow(layer->outputs + at * width + unit, hidden);
     narrow(state + unit, hidden);
 }
 
-int training_forwards(const Sequence* of, int level, int threads) {
-    const int64_t batch = of->batch, width = of->width, stride = width + APART;
+int training_forwards(const Sequence* layer, int level, int threads) {
+    const int64_t batch = layer->batch, width = layer->width, stride = width + APART;
     bfloat* weights = room_for(4 * width * width);
     bfloat* states[2] = {states_for(batch, stride), states_for(batch, stride)};
     const int failed = !weights || !states[0] || !states[1];
     if (!failed) {
         for (int64_t b = 0; b < batch; b++)
-            memcpy(states[0] + b * stride, of->first_hidden + b * width, (size_t)width * sizeof(bfloat));
+            memcpy(states[0] + b * stride, layer->first_hidden + b * width, (size_t)width * sizeof(bfloat));
 #pragma omp parallel num_threads(threads)
         {
             float sums[4][ROWS][OUTS] __attribute__((aligned(64)));
-            pack(of->recurrent, 4 * width, width, 0, weights);
+            pack(layer->recurrent, 4 * width, width, 0, weights);
             if (level == AMX) use_tiles();
-            for (int64_t t = 0; t < of->length; t++) {
+            for (int64_t t = 0; t < layer->length; t++) {
                 const bfloat* before = states[t % 2];
                 bfloat* after = states[(t + 1) % 2];
 #pragma omp for schedule(static)
@@ -246,7 +246,7 @@ int training_forwards(const Sequence* of, int level, int threads) {
                         multiply(before + row * stride, stride, count, weights + unit * width, width * width, width, 4,
                                  sums, level);
                         for (int64_t r = 0; r < count; r++)
-                            cell_forwards(of, row + r, t, unit, sums, r, after + (row + r) * stride);
+                            cell_forwards(layer, row + r, t, unit, sums, r, after + (row + r) * stride);
                     }
             }
             if (level == AMX) _tile_release();
@@ -268,36 +268,36 @@ typedef struct {
 } Gradients;
 
 /* A row's gradients of a step in 16 units; `from_later` is what comes back through the next step's gates. */
-static inline void cell_backwards(const Sequence* of, const Gradients* to, int64_t b, int64_t t, int64_t unit,
+static inline void cell_backwards(const Sequence* layer, const Gradients* gradients, int64_t b, int64_t t, int64_t unit,
                                   __m512 from_later, bfloat* state) {
-    const int64_t at = b * of->length + t, width = of->width;
-    const bfloat* gates = of->gates + at * 4 * width + unit;
-    const float* cell = of->cells + at * width + unit;
-    float* carry = to->cell + b * width + unit;
+    const int64_t at = b * layer->length + t, width = layer->width;
+    const bfloat* gates = layer->gates + at * 4 * width + unit;
+    const float* cell = layer->cells + at * width + unit;
+    float* carry = gradients->cell + b * width + unit;
     const __m512 one = _mm512_set1_ps(1.0f);
     const __m512 enter = wide(gates), forget = wide(gates + width), candidate = wide(gates + 2 * width),
                  leave = wide(gates + 3 * width);
-    const __m512 before = _mm512_loadu_ps(t ? cell - width : of->first_cell + b * width + unit);
+    const __m512 before = _mm512_loadu_ps(t ? cell - width : layer->first_cell + b * width + unit);
     const __m512 bent = rough_tangent(_mm512_loadu_ps(cell));
-    const __m512 hidden = _mm512_add_ps(from_later, wide(to->outputs + at * width + unit));
+    const __m512 by_hidden = _mm512_add_ps(from_later, wide(gradients->outputs + at * width + unit));
     /* d cell = what was carried + d hidden * leave * (1 - tanh^2) */
-    const __m512 now =
-        _mm512_fmadd_ps(_mm512_mul_ps(hidden, leave), _mm512_fnmadd_ps(bent, bent, one), _mm512_loadu_ps(carry));
-    const __m512 gradients[4] = {
-        _mm512_mul_ps(_mm512_mul_ps(now, candidate), _mm512_fnmadd_ps(enter, enter, enter)),
-        _mm512_mul_ps(_mm512_mul_ps(now, before), _mm512_fnmadd_ps(forget, forget, forget)),
-        _mm512_mul_ps(_mm512_mul_ps(now, enter), _mm512_fnmadd_ps(candidate, candidate, one)),
-        _mm512_mul_ps(_mm512_mul_ps(hidden, bent), _mm512_fnmadd_ps(leave, leave, leave)),
+    const __m512 by_cell =
+        _mm512_fmadd_ps(_mm512_mul_ps(by_hidden, leave), _mm512_fnmadd_ps(bent, bent, one), _mm512_loadu_ps(carry));
+    const __m512 by_gates[4] = {
+        _mm512_mul_ps(_mm512_mul_ps(by_cell, candidate), _mm512_fnmadd_ps(enter, enter, enter)),
+        _mm512_mul_ps(_mm512_mul_ps(by_cell, before), _mm512_fnmadd_ps(forget, forget, forget)),
+        _mm512_mul_ps(_mm512_mul_ps(by_cell, enter), _mm512_fnmadd_ps(candidate, candidate, one)),
+        _mm512_mul_ps(_mm512_mul_ps(by_hidden, bent), _mm512_fnmadd_ps(leave, leave, leave)),
     };
-    _mm512_storeu_ps(carry, _mm512_mul_ps(now, forget));
+    _mm512_storeu_ps(carry, _mm512_mul_ps(by_cell, forget));
     for (int g = 0; g < 4; g++) {
-        narrow(to->gates + at * 4 * width + g * width + unit, gradients[g]);
-        narrow(state + g * width + unit, gradients[g]);
+        narrow(gradients->gates + at * 4 * width + g * width + unit, by_gates[g]);
+        narrow(state + g * width + unit, by_gates[g]);
     }
 }
 
-int training_backwards(const Sequence* of, const Gradients* to, int level, int threads) {
-    const int64_t batch = of->batch, width = of->width, in = 4 * width, stride = in + APART;
+int training_backwards(const Sequence* layer, const Gradients* gradients, int level, int threads) {
+    const int64_t batch = layer->batch, width = layer->width, in = 4 * width, stride = in + APART;
     bfloat* weights = room_for(in * width);
     bfloat* states[2] = {states_for(batch, stride), states_for(batch, stride)};
     const int failed = !weights || !states[0] || !states[1];
@@ -305,12 +305,12 @@ int training_backwards(const Sequence* of, const Gradients* to, int level, int t
 #pragma omp parallel num_threads(threads)
         {
             float sums[2][ROWS][OUTS] __attribute__((aligned(64)));
-            pack(of->recurrent, width, in, 1, weights);
+            pack(layer->recurrent, width, in, 1, weights);
             if (level == AMX) use_tiles();
             /* Behind the last step there are no gates: their gradients are 0. Before the first there is its state. */
-            for (int64_t t = of->length - 1; t >= -1; t--) {
+            for (int64_t t = layer->length - 1; t >= -1; t--) {
                 const bfloat* later = states[(t + 1) % 2];
-                bfloat* now = states[(t + 2) % 2];
+                bfloat* these = states[(t + 2) % 2];
 #pragma omp for schedule(static)
                 for (int64_t unit = 0; unit < width; unit += 2 * OUTS)
                     for (int64_t row = 0; row < batch; row += ROWS) {
@@ -322,9 +322,10 @@ int training_backwards(const Sequence* of, const Gradients* to, int level, int t
                                 const __m512 back = _mm512_load_ps(sums[half][r]);
                                 const int64_t those = unit + half * OUTS;
                                 if (t < 0)
-                                    _mm512_storeu_ps(to->hidden + (row + r) * width + those, back);
+                                    _mm512_storeu_ps(gradients->hidden + (row + r) * width + those, back);
                                 else
-                                    cell_backwards(of, to, row + r, t, those, back, now + (row + r) * stride);
+                                    cell_backwards(layer, gradients, row + r, t, those, back,
+                                                   these + (row + r) * stride);
                             }
                     }
             }
