@@ -3,6 +3,7 @@
 It proves what no test inside one process can: the start, the answers over a socket, and the end.
 """
 
+import http.client
 import json
 import os
 import re
@@ -147,6 +148,21 @@ def _read_until(process: subprocess.Popen[str], wanted: str) -> str:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with running("-m", "carousel", "serve") as started:
+        yield started
+
+
+def test_a_connection_that_was_idle_for_a_while_is_still_there(server_without_a_model: Server) -> None:
+    address = server_without_a_model.client.base_url
+    connection = http.client.HTTPConnection(address.host, address.port or 80, timeout=30)
+    for _ in range(2):
+        connection.request("GET", "/languages")
+        assert connection.getresponse().read()
+        time.sleep(5.5)  # uvicorn by itself closes it after 5
+
+
+@pytest.fixture
+def server_without_a_model() -> Iterator[Server]:
+    with slow_server("0") as started:
         yield started
 
 
