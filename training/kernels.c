@@ -89,25 +89,17 @@ static inline __attribute__((always_inline)) void multiply_by_tiles(const bfloat
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
-        if (lower)
-            for (int64_t i = 0; i < in; i += DEPTH, left += TILE, right += TILE) {
-                _tile_loadd(4, rows + i, bytes);
-                _tile_loadd(6, left, 64);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, right, 64);
-                _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, rows + 16 * stride + i, bytes);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
-        else
-            for (int64_t i = 0; i < in; i += DEPTH, left += TILE, right += TILE) {
-                _tile_loadd(4, rows + i, bytes);
-                _tile_loadd(6, left, 64);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, right, 64);
-                _tile_dpbf16ps(1, 4, 7);
-            }
+        for (int64_t i = 0; i < in; i += DEPTH, left += TILE, right += TILE) {
+            _tile_loadd(4, rows + i, bytes);
+            _tile_loadd(6, left, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, right, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            if (!lower) continue;
+            _tile_loadd(5, rows + 16 * stride + i, bytes);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
         _tile_stored(0, to[pair][0], 64);
         _tile_stored(1, to[pair + 1][0], 64);
         if (!lower) continue;

@@ -1,4 +1,4 @@
-"""One LSTM layer: PyTorch's fused sequence kernel, and dropout on the recurrent weights while it learns."""
+"""One LSTM layer: PyTorch's fused sequence kernel, or another in its place, and dropout on the recurrent weights."""
 
 from collections.abc import Callable
 

@@ -16,7 +16,7 @@ from training import kernels, loss
 from training.kernels import available, cross_entropy, run_sequence, turn, turned, use_kernels
 from translator.lstm import LstmLayer, drop_recurrent_weights
 
-pytestmark = pytest.mark.skipif(not available(), reason="no kernels: no compiler, or a processor without AVX-512 BF16")
+pytestmark = pytest.mark.skipif(not available(), reason="no C compiler (see docs/deploy.md) or no AVX-512 BF16")
 
 VECTORS, AMX = 1, 2
 ROUNDING = 2.0**-8
