@@ -4,17 +4,17 @@ A share of the text is read once more with its source changed as people change i
 with a slip of the finger; or with both sides left without their final stop. The translation stays what it was, so the
 model learns to understand the careless and to write with care.
 
-Others have modules of their own: those that teach copying (`training.copying`), words of a third language in quotes
-(`training.quotations`), a word said again (`training.emphasis`), sentences made one by "and" (`training.compounds`),
-the same text in other pieces (`training.resegmentation`). Where text becomes pieces (`training.pieces`) pairs are
-joined to a long one, because a model that has read short sentences alone loses its way in a long one; and such of which
-one pair needs no translating.
+Others have modules of their own: those that teach copying (`training.copying`), words of another language in quotes
+(`training.quotations`), a word said again (`training.emphasis`), an utterance said again inside of a sentence
+(`training.insistence`), sentences made one by "and" (`training.compounds`), the same text in other pieces
+(`training.resegmentation`). Where text becomes pieces (`training.pieces`) pairs are joined to a long one, because a
+model that has read short sentences alone loses its way in a long one; and such of which one pair needs no translating.
 """
 
 import random
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple
@@ -52,10 +52,12 @@ class AugmentationConfig:
         renumbered: Numbers that stand on both sides, on both others.
         repeated: Both sides, if they are of few words, said several times.
         emphasised: A word said several times where it stands, and its translation as often; asks for links.
-        quoted: On both sides the same words of another language in quotes.
+        quoted: On both sides the same words, of another language or the target's, in quotes.
+        insisted: A short sentence said several times as one, alone or before another.
+        lengthy: Pairs of many words, as they are.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
-        compounded: Two to four pairs made one sentence by "and" or "but".
+        compounded: Two to four pairs made one sentence by "and", "but" or "because".
         mixed: Such runs of which one pair is in the target language already, and stays as it is.
     """
 
@@ -70,6 +72,8 @@ class AugmentationConfig:
     repeated: float = 0.0
     emphasised: float = 0.0
     quoted: float = 0.0
+    insisted: float = 0.0
+    lengthy: float = 0.0
     resegmented: float = 0.0
     compounded: float = 0.0
     joined: float = 0.0
@@ -92,12 +96,15 @@ class Variant(NamedTuple):
     change: Change
 
 
-def variants(config: AugmentationConfig, languages: tuple[str, str]) -> Iterator[Variant]:
+def variants(
+    config: AugmentationConfig, languages: tuple[str, str], corpora: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Variant]:
     """Yields the dresses of text that are worn; a change that returns its pair as it was does not apply to it.
 
     Args:
         config: What is worn.
-        languages: Of source and target; what is quoted is of neither.
+        languages: Of source and target.
+        corpora: What may be quoted besides, by language (`training.quotations.short_phrases`).
     """
     changes: dict[str, Change] = {
         "lower_case": lower_case,
@@ -109,7 +116,7 @@ def variants(config: AugmentationConfig, languages: tuple[str, str]) -> Iterator
         "renamed": renamed,
         "renumbered": renumbered,
         "repeated": repeated,
-        "quoted": partial(quoted, phrases=foreign_phrases(*languages)),
+        "quoted": partial(quoted, phrases=foreign_phrases(*languages, corpora)),
     }
     for name, change in changes.items():
         if share := float(getattr(config, name)):

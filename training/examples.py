@@ -6,7 +6,7 @@ laid side by side, in `training.dataset`.
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, Ids
 from training.links import Guide, guide, link_words, turned
 from training.pieces import Pieces, encoded
+from training.quotations import short_phrases
 from training.resegmentation import Resegmenter
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
@@ -43,6 +44,7 @@ def build_dataset(
         CorpusError: Nothing is left.
     """
     directed: list[DirectedCorpus] = []
+    phrases = _phrases(texts) if augmentation.quoted else {}
     for text in texts:
         corpus = _tokenised(text, tokenizer).within(max_tokens)
         if len(corpus.pairs) < len(text.pairs):
@@ -58,7 +60,7 @@ def build_dataset(
             ((config.target, config.source), corpus.turned(), config.weight_back or config.weight),
         ]
         for languages, pieces, weight in ways[: 1 + config.both_directions]:
-            for share, dressed in _dresses(pieces, augmentation, tokenizer, languages):
+            for share, dressed in _dresses(pieces, augmentation, tokenizer, languages, phrases):
                 kept = dressed.within(max_tokens)
                 directed.append(
                     DirectedCorpus(
@@ -77,12 +79,25 @@ def build_dataset(
     return dataset
 
 
+def _phrases(texts: Sequence[ParallelText]) -> dict[str, list[str]]:
+    """What each language of the corpora says in few words."""
+    said: dict[str, list[str]] = {}
+    for text in texts:
+        for side, language in enumerate((text.config.source, text.config.target)):
+            said.setdefault(language, []).extend(pair[side] for pair in text.pairs)
+    return {language: short_phrases(lines) for language, lines in said.items()}
+
+
 def _dresses(
-    plain: Pieces, augmentation: AugmentationConfig, tokenizer: Tokenizer, languages: tuple[str, str]
+    plain: Pieces,
+    augmentation: AugmentationConfig,
+    tokenizer: Tokenizer,
+    languages: tuple[str, str],
+    phrases: Mapping[str, Sequence[str]],
 ) -> Iterator[tuple[float, Pieces]]:
     """Yields the text as it is and in every dress, each with the times that an epoch reads what it holds."""
     yield 1.0, plain
-    for number, (share, change) in enumerate(variants(augmentation, languages), start=1):
+    for number, (share, change) in enumerate(variants(augmentation, languages, phrases), start=1):
         held = min(1.0, EPOCHS_HELD * share)
         yield share / held, plain.part(held, number).dressed(change, tokenizer)
     if augmentation.resegmented:
@@ -95,6 +110,8 @@ def _dresses(
         (1000, augmentation.mixed, Pieces.mixed),
         (2000, augmentation.emphasised, lambda part, chance: part.emphasised(tokenizer, chance)),
         (3000, augmentation.compounded, lambda part, chance: part.compounded(languages, tokenizer, chance)),
+        (4000, augmentation.insisted, lambda part, chance: part.insisted(tokenizer, chance)),
+        (5000, augmentation.lengthy, lambda part, chance: part.lengthy()),
     ]
     for seed, share, rewrite in rewritten:
         if share:

@@ -12,6 +12,7 @@ from training.compounds import compounds
 from training.copying import Pair
 from training.dataset import Ids
 from training.emphasis import emphasised
+from training.insistence import insisted
 from training.links import NOWHERE, Guide, turned
 from training.resegmentation import Resegmenter
 from training.uncapitalised import Uncapitalised
@@ -19,6 +20,7 @@ from translator.alignment import Link
 from translator.tokenizer import Tokenizer
 
 RUN_LENGTHS = (2, 3, 4, 5)  # pairs that are joined to one
+LENGTHY = 12  # words; a sixteenth of everyday sentences has more
 
 
 class Pieces(NamedTuple):
@@ -68,9 +70,15 @@ class Pieces(NamedTuple):
 
     def compounded(self, languages: tuple[str, str], tokenizer: Tokenizer, chance: random.Random) -> "Pieces":
         """Statements made one sentence."""
-        pairs = compounds(self.pairs, languages, chance)
-        sources, targets = (encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
-        return Pieces(pairs, sources, targets)
+        return _of_text(compounds(self.pairs, languages, chance), tokenizer)
+
+    def insisted(self, tokenizer: Tokenizer, chance: random.Random) -> "Pieces":
+        """Short sentences said several times as one."""
+        return _of_text(insisted(self.pairs, chance), tokenizer)
+
+    def lengthy(self) -> "Pieces":
+        """The pairs of which a side has more than `LENGTHY` words, as they are."""
+        return self._rows([row for row, pair in enumerate(self.pairs) if max(map(_count, pair)) > LENGTHY])
 
     def resegmented(self, resegmenter: Resegmenter, chance: random.Random) -> "Pieces":
         """All pairs, with a drawn segmentation of each source."""
@@ -148,3 +156,12 @@ class Pieces(NamedTuple):
 def encoded(lines: list[str], tokenizer: Tokenizer) -> list[Ids]:
     """Returns the ids of each line."""
     return [np.array(ids, dtype=np.int32) for ids in tokenizer.encode_batch(lines)]
+
+
+def _of_text(pairs: list[Pair], tokenizer: Tokenizer) -> Pieces:
+    sources, targets = (encoded([pair[side] for pair in pairs], tokenizer) for side in (0, 1))
+    return Pieces(pairs, sources, targets)
+
+
+def _count(text: str) -> int:
+    return len(text.split())

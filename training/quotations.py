@@ -1,11 +1,14 @@
 """Foreign words in quotes, which a translation leaves as they are.
 
 A model that has met quotes around its own two languages only translates whatever stands in them, or garbles what it
-cannot. Here what is quoted, or a name, becomes on both sides the same few words of a third language.
+cannot. Here what is quoted, or a name, becomes on both sides the same few words: of a third language, or of the
+target's, in which there is nothing to translate. Words come from the lists below, and from the corpora of the run that
+speak such a language, whose variety no list has.
 """
 
 import random
 import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from training.copying import Pair, names_of
 from training.names import another_name
@@ -38,20 +41,53 @@ FOREIGN_WORDS = {
     "populus quo rosa semper silva tempus terra vadis veritas vita",
     "el": "efcharisto filos ilios kalinichta kafes nero parea spiti thalassa yia sou",
 }  # fmt: skip
-COUNTS = (1, 1, 1, 2, 2, 3)  # of words in a quotation
+COUNTS = (1, 1, 1, 2, 2, 3)  # of words in a quotation from a list
+LIST_PHRASES = 300  # a list
+CORPUS_PHRASES, LONGEST_PHRASE = 5000, 3  # a language; words
 _QUOTATION = re.compile(r"[\"“„«»”]([^\"“„«»”]+?)[,.!?…\s]*[\"“„«»”]")  # marks at its end stay
+_PHRASE = re.compile(r"[¡¿]?([^\W\d_][^\"“„«»¡¿.!?…;:/()]*?[^\W\d_])\s?[.!?]?")
+
+Phrases = Sequence[Sequence[str]]
 
 
-def foreign_phrases(*spoken: str) -> list[list[str]]:
-    """Returns the words of every language that is none of `spoken`, a list each."""
-    return [text.split() for language, text in FOREIGN_WORDS.items() if language not in spoken]
-
-
-def quoted(pair: Pair, chance: random.Random, phrases: list[list[str]]) -> Pair:
-    """Puts the same foreign words in quotes on both sides: where each has one quotation, or the one name they share.
+def short_phrases(texts: Iterable[str]) -> list[str]:
+    """Returns what of the texts may be quoted: of at most three words, without its marks; some thousands, each once.
 
     Example:
-        >>> quoted(("Es heißt Anna.", "It is called Anna."), random.Random(0), [["casa"]])
+        >>> short_phrases(["Danke schön!", "Wo ist Anna, und wo ist Tom?", "Danke schön."])
+        ['Danke schön']
+    """
+    matches = (_PHRASE.fullmatch(text) for text in texts)
+    found = sorted({match[1] for match in matches if match and len(match[1].split()) <= LONGEST_PHRASE})
+    return random.Random(0).sample(found, min(len(found), CORPUS_PHRASES))
+
+
+def foreign_phrases(source: str, target: str, corpora: Mapping[str, Sequence[str]] | None = None) -> list[Phrases]:
+    """Returns what may be quoted: of lists, those of neither language; of corpora, those that are not the source's.
+
+    Args:
+        source: Language of the text that quotes.
+        target: Language of its translation.
+        corpora: `short_phrases` by language.
+
+    Returns:
+        Groups of lists; a phrase is drawn from any group as often, and in it from any list.
+    """
+    chance = random.Random(0)
+    lists = [
+        [" ".join(chance.sample(known, chance.choice(COUNTS))) for _ in range(LIST_PHRASES)]
+        for language, text in FOREIGN_WORDS.items()
+        if language not in (source, target) and (known := text.split())
+    ]
+    spoken = [phrases for language, phrases in sorted((corpora or {}).items()) if language != source and phrases]
+    return [lists, spoken] if spoken else [lists]
+
+
+def quoted(pair: Pair, chance: random.Random, phrases: Sequence[Phrases]) -> Pair:
+    """Puts the same words in quotes on both sides: where each has one quotation, or the one name they share.
+
+    Example:
+        >>> quoted(("Es heißt Anna.", "It is called Anna."), random.Random(0), [[["casa"]]])
         ('Es heißt "Casa".', 'It is called "Casa".')
     """
     quotations = [list(_QUOTATION.finditer(side)) for side in pair]
@@ -71,9 +107,9 @@ def quoted(pair: Pair, chance: random.Random, phrases: list[list[str]]) -> Pair:
     return source, target
 
 
-def _phrase(chance: random.Random, phrases: list[list[str]]) -> str:
+def _phrase(chance: random.Random, phrases: Sequence[Phrases]) -> str:
     if chance.random() < 0.15:
         said = another_name(chance).lower()
     else:
-        said = " ".join(chance.sample(known := chance.choice(phrases), min(len(known), chance.choice(COUNTS))))
-    return chance.choice((said, said, said.capitalize(), said.title()))
+        said = chance.choice(chance.choice(chance.choice(phrases)))
+    return chance.choice((said, said, said[:1].upper() + said[1:], said.title()))

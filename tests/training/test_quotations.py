@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.quotations import FOREIGN_WORDS, foreign_phrases, quoted
+from training.quotations import CORPUS_PHRASES, FOREIGN_WORDS, foreign_phrases, quoted, short_phrases
 
-PHRASES = [["casa", "sole", "mare"]]
+PHRASES = [[["casa", "sole", "mare"]]]
 QUOTATION = re.compile('["\u201e\u201c\u00ab\u00bb]([^"\u201e\u201c\u00ab\u00bb]+)["\u201e\u201c\u00ab\u00bb]')
 
 
@@ -51,9 +51,34 @@ def test_marks_inside_the_quotes_stay(chance: random.Random) -> None:
     assert (source, target) == (f'"{said}", sagte er.', f'"{said}," he said.')
 
 
-def test_what_is_quoted_is_of_neither_language() -> None:
-    assert len(foreign_phrases("de", "fr")) == len(FOREIGN_WORDS) - 2
-    spoken = {word for language in ("de", "fr") for word in FOREIGN_WORDS[language].split()}
-    others = [set(phrases) for phrases in foreign_phrases("de", "fr")]
-    assert all(phrases != set(FOREIGN_WORDS[language].split()) for phrases in others for language in ("de", "fr"))
-    assert len(spoken - set().union(*others)) > 0.9 * len(spoken)
+def test_what_lists_have_is_of_neither_language() -> None:
+    (lists,) = foreign_phrases("de", "fr")
+    assert len(lists) == len(FOREIGN_WORDS) - 2
+    known = [set(text.split()) for language, text in FOREIGN_WORDS.items() if language not in ("de", "fr")]
+    for phrases, words in zip(lists, known, strict=True):
+        assert {word for phrase in phrases for word in phrase.split()} <= words
+
+
+def test_what_corpora_say_is_of_every_language_but_the_source_s() -> None:
+    corpora = {"de": ["Danke schön"], "en": ["Thank you"], "fr": ["merci"], "it": []}
+    _, spoken = foreign_phrases("en", "fr", corpora)
+    assert spoken == [["Danke schön"], ["merci"]]
+
+
+def test_a_phrase_is_short_and_has_no_marks() -> None:
+    lines = [
+        "¡Hasta luego!",
+        "¿Qué?",
+        "Il est là.",
+        "Ça va ?",
+        "Ja. Nein.",
+        "12",
+        "une phrase de cinq mots",
+        '"Non"',
+        "Ça va ?",
+    ]
+    assert sorted(short_phrases(lines)) == ["Hasta luego", "Il est là", "Qué", "Ça va"]
+    assert (
+        len(short_phrases(f"wort {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 676)}" for n in range(9000)))
+        == CORPUS_PHRASES
+    )
