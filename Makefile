@@ -9,7 +9,7 @@ SET ?= ../shared/data/everyday/en-de/dev
 FROM ?= en
 TO ?= de
 STAMP := $(VENV)/.installed
-C_SOURCES := translator/kernels.c translator/processor.h translator/vectors.h training/kernels.c
+C_SOURCES := $(wildcard translator/*.c translator/*.h training/*.c)
 # Tests run in a process a core, each with one thread: more threads than cores only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 

@@ -1,4 +1,5 @@
-/* The inner loops of a decoding step, for processors with AVX-512 VNNI, and faster ones with AMX.
+/* The inner loops of a decoding step, for processors with AVX-512 VNNI, and faster ones with AMX; compiled once more,
+ * by kernels_avx2.c, for those with AVX2.
  *
  * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing
  * here knows of Python; nothing is kept between calls; a row never sees another, so that its numbers are the same to
@@ -11,14 +12,18 @@
  *
  *     weights[out / 16][in / 4][out % 16][in % 4]
  *
- * Source: Intel's Intrinsics Guide, VPDPBUSD and TDPBUSD; the running sum of a softmax, Milakov & Gimelshein 2018.
+ * AVX2 has no such instruction. There, rows are signed numbers of 16 bits, and two inputs of each output lie side by
+ * side, which are widened as they are read and multiplied in pairs: the same sums again.
+ *
+ * Source: Intel's Intrinsics Guide, VPDPBUSD, TDPBUSD and VPMADDWD; the running sum of a softmax, Milakov & Gimelshein
+ * 2018.
  */
 
 #include <stdint.h>
 
 /* Raised with every change of what a function or a structure below takes, or of how weights lie: kernels.py uses no
  * other. */
-int carousel_interface(void) { return 2; }
+int carousel_interface(void) { return 3; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -28,7 +33,23 @@ int carousel_interface(void) { return 2; }
 
 #include "processor.h"
 
-enum { NONE = 0, VNNI = 1, AMX = 2 };
+enum { NONE = 0, VNNI = 1, AMX = 2, AVX2 = 3 };
+
+#ifdef CAROUSEL_NARROW
+
+int carousel_level(void) { return has_narrow_vectors() ? AVX2 : NONE; }
+
+#pragma GCC target("avx2,fma")
+
+#define FEW_ROWS 5 /* that are multiplied at once: a beam */
+#define GROUP 35   /* rows whose inputs fit the cache */
+#define TOGETHER 2 /* inputs of an output that lie side by side */
+#define ZERO_POINT 0
+
+typedef int16_t Level; /* a number of a row, rounded */
+typedef int32_t __attribute__((may_alias)) TwoLevels;
+
+#else
 
 /* What this processor and its kernel allow; asks the latter for the tiles, once and for all threads. */
 int carousel_level(void) {
@@ -38,14 +59,22 @@ int carousel_level(void) {
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8")
 
-#define OUTS 16     /* outputs in a block */
-#define DEPTH 64    /* inputs in a tile; every product's inputs are filled up to a multiple of it */
 #define FEW_ROWS 8  /* that VNNI takes at once */
 #define TILE_ROWS 3 /* from so many on AMX is quicker */
 #define GROUP 32    /* rows that AMX takes at once */
-#define PASS 32     /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
+#define TOGETHER 4
 #define ZERO_POINT 128
+
+typedef uint8_t Level;
+
+#endif
+
+#define OUTS 16  /* outputs in a block */
+#define DEPTH 64 /* inputs in a tile; every product's inputs are filled up to a multiple of it */
+#define PASS 32  /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
 #define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
+
+int carousel_together(void) { return TOGETHER; }
 
 #include "vectors.h"
 
@@ -67,39 +96,112 @@ typedef struct {
 
 /* ---- Products ---------------------------------------------------------------------------------------------------- */
 
-/* Rounds numbers to levels around the zero point; 0 and 255 hold what should not have been so large. */
-static void round_to_levels(uint8_t* to, const float* from, int64_t width, float levels) {
+/* Rounds numbers to levels around the zero point; the ends hold what should not have been so large. */
+static void round_to_levels(Level* to, const float* from, int64_t width, float levels) {
+#ifdef CAROUSEL_NARROW
+    const __m256 most = _mm256_set1_ps(127.0f), least = _mm256_set1_ps(-128.0f);
+    for (int64_t i = 0; i < width; i += 16) {
+        const Lanes those = first(width - i);
+        const Floats x = times(load_first(those, from + i), all_of(levels));
+        const __m256i low = _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(x.low, most), least));
+        const __m256i high = _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(x.high, most), least));
+        const __m256i all = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
+        if (those >= 16) {
+            _mm256_storeu_si256((__m256i*)(to + i), all);
+        } else {
+            Level some[16];
+            _mm256_storeu_si256((__m256i*)some, all);
+            memcpy(to + i, some, (size_t)those * sizeof(Level));
+        }
+    }
+#else
     const __m512 middle = _mm512_set1_ps(ZERO_POINT + 0.5f);
     for (int64_t i = 0; i < width; i += 16) {
-        const __mmask16 those = first(width - i);
-        __m512 x = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, from + i), _mm512_set1_ps(levels), middle);
+        const Lanes those = first(width - i);
+        __m512 x = _mm512_fmadd_ps(load_first(those, from + i), _mm512_set1_ps(levels), middle);
         x = _mm512_min_ps(x, _mm512_set1_ps(255.0f));
         const __m512i whole = _mm512_max_epi32(_mm512_cvttps_epi32(x), _mm512_setzero_si512());
         _mm_mask_storeu_epi8(to + i, those, _mm512_cvtusepi32_epi8(whole));
     }
+#endif
 }
 
-/* Rounds one row, and fills it up with what weighs nothing. */
-static void quantise(uint8_t* to, const Rows* input, int64_t row, const Product* product) {
+/* `count` times what weighs nothing. */
+static void fill(Level* to, int64_t count) {
+    for (int64_t i = 0; i < count; i++) to[i] = ZERO_POINT;
+}
+
+/* Rounds one row, and fills it up. */
+static void quantise(Level* to, const Rows* input, int64_t row, const Product* product) {
     const int64_t left = input->left_width, right = input->right_width, width = left + right;
     round_to_levels(to, input->left + row * left, left, product->levels);
     round_to_levels(to + left, input->right + row * right, right, product->levels);
-    memset(to + width, ZERO_POINT, (size_t)(product->in - width));
+    fill(to + width, product->in - width);
 }
 
-static inline __m512 result(__m512i sum, const Product* product, int64_t out) {
+/* Sixteen sums as what they stand for. */
+#ifdef CAROUSEL_NARROW
+
+static inline Floats result(__m256i low, __m256i high, const Product* product, int64_t out) {
+    return times_plus((Floats){_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)}, load(product->scale + out),
+                      load(product->bias + out));
+}
+
+/* Two inputs of a row with two of each output. By hand, and with a name for every sum: GCC would read the inputs of all
+ * rows first, or keep an array of sums in memory. */
+#define PAIR(r)                                                                                              \
+    if (count > r) {                                                                                         \
+        __m256i pair, other;                                                                                 \
+        __asm__(                                                                                             \
+            "vpbroadcastd %[inputs], %[pair]\n\t"                                                            \
+            "vpmaddwd %[lower], %[pair], %[other]\n\t"                                                       \
+            "vpmaddwd %[upper], %[pair], %[pair]\n\t"                                                        \
+            "vpaddd %[other], %[low], %[low]\n\t"                                                            \
+            "vpaddd %[pair], %[high], %[high]"                                                               \
+            : [low] "+x"(low##r), [high] "+x"(high##r), [pair] "=&x"(pair), [other] "=&x"(other)             \
+            : [inputs] "m"(*(const TwoLevels*)(rows + r * in + i)), [lower] "x"(lower), [upper] "x"(upper)); \
+    }
+#define STORE(r) \
+    if (count > r) store(to + r * stride, result(low##r, high##r, product, block * OUTS))
+
+/* `count` rows with one block of outputs; a constant count keeps the sums in registers. */
+static inline __attribute__((always_inline)) void few(const int count, const Level* rows, const Product* product,
+                                                      int64_t block, float* to, int64_t stride) {
+    const int64_t in = product->in;
+    const int8_t* weights = product->weights + block * OUTS * in;
+    __m256i low0 = _mm256_setzero_si256(), low1 = low0, low2 = low0, low3 = low0, low4 = low0;
+    __m256i high0 = low0, high1 = low0, high2 = low0, high3 = low0, high4 = low0;
+    for (int64_t i = 0; i < in; i += TOGETHER) {
+        const __m128i* packed = (const __m128i*)(weights + i * OUTS);
+        const __m256i lower = _mm256_cvtepi8_epi16(_mm_load_si128(packed));
+        const __m256i upper = _mm256_cvtepi8_epi16(_mm_load_si128(packed + 1));
+        PAIR(0);
+        PAIR(1);
+        PAIR(2);
+        PAIR(3);
+        PAIR(4);
+    }
+    STORE(0);
+    STORE(1);
+    STORE(2);
+    STORE(3);
+    STORE(4);
+}
+
+#else
+
+static inline Floats result(__m512i sum, const Product* product, int64_t out) {
     const __m512i moved = _mm512_sub_epi32(sum, _mm512_loadu_si512(product->shift + out));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(moved), _mm512_loadu_ps(product->scale + out),
-                           _mm512_loadu_ps(product->bias + out));
+    return times_plus(_mm512_cvtepi32_ps(moved), load(product->scale + out), load(product->bias + out));
 }
 
 /* `count` rows with one block of outputs; a constant count keeps the sums in registers. */
-static inline __attribute__((always_inline)) void few(const int count, const uint8_t* rows, const Product* product,
+static inline __attribute__((always_inline)) void few(const int count, const Level* rows, const Product* product,
                                                       int64_t block, float* to, int64_t stride) {
     const int8_t* weights = product->weights + block * OUTS * product->in;
     __m512i sums[FEW_ROWS];
     for (int r = 0; r < count; r++) sums[r] = _mm512_setzero_si512();
-    for (int64_t i = 0; i < product->in; i += 4) {
+    for (int64_t i = 0; i < product->in; i += TOGETHER) {
         const __m512i these = _mm512_load_si512(weights + i * OUTS);
         for (int r = 0; r < count; r++) {
             int32_t four;
@@ -107,25 +209,43 @@ static inline __attribute__((always_inline)) void few(const int count, const uin
             sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_set1_epi32(four), these);
         }
     }
-    for (int r = 0; r < count; r++) _mm512_storeu_ps(to + r * stride, result(sums[r], product, block * OUTS));
+    for (int r = 0; r < count; r++) store(to + r * stride, result(sums[r], product, block * OUTS));
 }
 
-static void block_of_few(int64_t count, const uint8_t* rows, const Product* product, int64_t block, float* to,
+#endif
+
+static void block_of_few(int64_t count, const Level* rows, const Product* product, int64_t block, float* to,
                          int64_t stride) {
     switch (count) {
         case 1: few(1, rows, product, block, to, stride); return;
         case 2: few(2, rows, product, block, to, stride); return;
         case 3: few(3, rows, product, block, to, stride); return;
         case 4: few(4, rows, product, block, to, stride); return;
+#if FEW_ROWS > 5
         case 5: few(5, rows, product, block, to, stride); return;
         case 6: few(6, rows, product, block, to, stride); return;
         case 7: few(7, rows, product, block, to, stride); return;
-        default: few(8, rows, product, block, to, stride); return;
+#endif
+        default: few(FEW_ROWS, rows, product, block, to, stride); return;
     }
 }
 
+#ifdef CAROUSEL_NARROW
+
+/* There are no tiles. */
+static int worth_tiles(int64_t rows, int level) { return 0; }
+static void use_tiles(void) {}
+static void release_tiles(void) {}
+static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t block, int both,
+                            float* to, int64_t stride) {}
+
+#else
+
+static int worth_tiles(int64_t rows, int level) { return level == AMX && rows >= TILE_ROWS; }
+static void release_tiles(void) { _tile_release(); }
+
 /* 32 rows with two blocks of outputs (or one); `rows` has room for 32, of which `count` count. */
-static void blocks_by_tiles(int64_t count, const uint8_t* rows, const Product* product, int64_t block, int both,
+static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t block, int both,
                             float* to, int64_t stride) {
     const int64_t in = product->in;
     const int8_t *left = product->weights + block * OUTS * in, *right = both ? left + OUTS * in : left;
@@ -156,12 +276,14 @@ static void blocks_by_tiles(int64_t count, const uint8_t* rows, const Product* p
     _tile_stored(3, sums[3], 64);
     for (int64_t r = 0; r < count; r++)
         for (int64_t b = 0; b <= both; b++)
-            _mm512_storeu_ps(to + r * stride + b * OUTS,
-                             result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product, (block + b) * OUTS));
+            store(to + r * stride + b * OUTS,
+                  result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product, (block + b) * OUTS));
 }
 
+#endif
+
 /* Blocks begin to end - 1 for `count` rows, at most GROUP, into to[row][block - begin]. */
-static void blocks(int64_t count, const uint8_t* rows, const Product* product, int64_t begin, int64_t end, float* to,
+static void blocks(int64_t count, const Level* rows, const Product* product, int64_t begin, int64_t end, float* to,
                    int64_t stride, int by_tiles) {
     if (by_tiles) {
         for (int64_t block = begin; block < end; block += 2)
@@ -175,14 +297,14 @@ static void blocks(int64_t count, const uint8_t* rows, const Product* product, i
 }
 
 /* Room for quantised rows: whole groups, so that a tile never reads past the end. */
-static uint8_t* room_for(int64_t rows, int64_t in) {
-    return aligned_alloc(64, (size_t)((rows + GROUP - 1) / GROUP * GROUP * in));
+static Level* room_for(int64_t rows, int64_t in) {
+    return aligned_alloc(64, (size_t)((rows + GROUP - 1) / GROUP * GROUP * in) * sizeof(Level));
 }
 
 /* All of a team of threads call it, with the same arguments. */
-static void multiply(const Rows* input, int64_t rows, const Product* product, uint8_t* room, float* to, int level) {
+static void multiply(const Rows* input, int64_t rows, const Product* product, Level* room, float* to, int level) {
     const int64_t all = product->out / OUTS, at_once = 4, jobs = (all + at_once - 1) / at_once;
-    const int by_tiles = level == AMX && rows >= TILE_ROWS;
+    const int by_tiles = worth_tiles(rows, level);
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < rows; row++) quantise(room + row * product->in, input, row, product);
     if (by_tiles) use_tiles();
@@ -193,12 +315,12 @@ static void multiply(const Rows* input, int64_t rows, const Product* product, ui
             blocks(rows - row < GROUP ? rows - row : GROUP, room + row * product->in, product, begin, end,
                    to + row * product->out + begin * OUTS, product->out, by_tiles);
     }
-    if (by_tiles) _tile_release();
+    if (by_tiles) release_tiles();
 }
 
 /* to[rows][out] = rows @ weights + bias */
 int carousel_multiply(const Rows* input, int64_t rows, const Product* product, float* to, int level, int threads) {
-    uint8_t* room = room_for(rows, product->in);
+    Level* room = room_for(rows, product->in);
     if (!room) return -1;
 #pragma omp parallel num_threads(threads) if (rows * product -> in * product->out >= WORTH_A_TEAM)
     multiply(input, rows, product, room, to, level);
@@ -212,17 +334,17 @@ int carousel_multiply(const Rows* input, int64_t rows, const Product* product, f
 static void cell_of(const float* gates, const float* more, const uint16_t* table, int64_t width, const float* cell,
                     float* hidden, float* next) {
     for (int64_t i = 0; i < width; i += 16) {
-        const __mmask16 those = first(width - i);
-        __m512 gate[4];
+        const Lanes those = first(width - i);
+        Floats gate[4];
         for (int g = 0; g < 4; g++) {
-            gate[g] = _mm512_maskz_loadu_ps(those, gates + g * width + i);
-            if (more) gate[g] = _mm512_add_ps(gate[g], _mm512_maskz_loadu_ps(those, more + g * width + i));
-            if (table) gate[g] = _mm512_add_ps(gate[g], widened(table + g * width + i, those));
+            gate[g] = load_first(those, gates + g * width + i);
+            if (more) gate[g] = add(gate[g], load_first(those, more + g * width + i));
+            if (table) gate[g] = add(gate[g], widened(table + g * width + i, those));
         }
-        const __m512 kept = _mm512_mul_ps(sigmoid(gate[1]), _mm512_maskz_loadu_ps(those, cell + i));
-        const __m512 now = _mm512_fmadd_ps(sigmoid(gate[0]), hyperbolic_tangent(gate[3]), kept);
-        _mm512_mask_storeu_ps(next + i, those, now);
-        _mm512_mask_storeu_ps(hidden + i, those, _mm512_mul_ps(sigmoid(gate[2]), hyperbolic_tangent(now)));
+        const Floats kept = times(sigmoid(gate[1]), load_first(those, cell + i));
+        const Floats now = times_plus(sigmoid(gate[0]), hyperbolic_tangent(gate[3]), kept);
+        store_first(next + i, those, now);
+        store_first(hidden + i, those, times(sigmoid(gate[2]), hyperbolic_tangent(now)));
     }
 }
 
@@ -231,7 +353,7 @@ static void cell_of(const float* gates, const float* more, const uint16_t* table
 int carousel_lstm(const Rows* input, int64_t rows, const Product* product, int64_t width, const float* more,
                   int64_t more_stride, const uint16_t* table, const int64_t* which, const float* cell, float* hidden,
                   float* next, int level, int threads) {
-    uint8_t* room = room_for(rows, product->in);
+    Level* room = room_for(rows, product->in);
     float* gates = aligned_alloc(64, (size_t)(rows * product->out) * sizeof(float));
     if (!room || !gates) {
         free(room);
@@ -270,7 +392,7 @@ typedef struct {
 
 /* Room for what one thread works on. */
 typedef struct {
-    uint8_t *inputs, *states;             /* quantised, of GROUP rows */
+    Level *inputs, *states;               /* quantised, of GROUP rows */
     float *gates, *sums, *cells, *hidden; /* [GROUP][4 width], likewise, [GROUP][width], [width] */
 } Desk;
 
@@ -285,7 +407,7 @@ static void read_group(const Layer* layer, const Direction* direction, int side,
                        const Desk* desk, int level) {
     const Product *inputs = &direction->inputs, *recurrent = &direction->recurrent;
     const int64_t width = layer->width, longest = layer->lengths[those[0]], ahead = GROUP / count;
-    memset(desk->states, ZERO_POINT, (size_t)(count * recurrent->in));
+    fill(desk->states, count * recurrent->in);
     memset(desk->cells, 0, (size_t)(count * width) * sizeof(float));
     if (level == AMX) use_tiles();
     for (int64_t start = 0; start < longest; start += ahead) {
@@ -297,12 +419,11 @@ static void read_group(const Layer* layer, const Direction* direction, int side,
                 const Rows row = {layer->inputs + at * layer->in_width, layer->inputs, layer->in_width, 0};
                 quantise(desk->inputs + read * inputs->in, &row, 0, inputs);
             }
-        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out,
-               level == AMX && read >= TILE_ROWS);
+        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out, worth_tiles(read, level));
         for (int64_t t = start; t < end; t++) {
             const int64_t live = live_at(t, layer, those, count);
             blocks(live, desk->states, recurrent, 0, recurrent->out / OUTS, desk->sums, recurrent->out,
-                   level == AMX && live >= TILE_ROWS);
+                   worth_tiles(live, level));
             for (int64_t r = 0; r < live; r++, used++) {
                 const int64_t b = those[r], at = b * layer->length + (side ? layer->lengths[b] - 1 - t : t);
                 float *to = layer->outputs + (at * 2 + side) * width, *cell = desk->cells + r * width;
@@ -316,7 +437,7 @@ static void read_group(const Layer* layer, const Direction* direction, int side,
             }
         }
     }
-    if (level == AMX) _tile_release();
+    if (level == AMX) release_tiles();
 }
 
 /* One bidirectional layer over whole sentences, which need not be of one length, each direction from a state of zeros.
@@ -358,22 +479,22 @@ void carousel_tanh(int64_t rows, int64_t width, const float* left, int64_t left_
 #pragma omp parallel for num_threads(threads) schedule(static) if (rows * width > 1 << 14)
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < width; i += 16) {
-            const __mmask16 those = first(width - i);
-            __m512 x = _mm512_maskz_loadu_ps(those, left + row * left_stride + i);
-            if (right) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(those, right + row * right_stride + i));
-            _mm512_mask_storeu_ps(to + row * width + i, those, hyperbolic_tangent(x));
+            const Lanes those = first(width - i);
+            Floats x = load_first(those, left + row * left_stride + i);
+            if (right) x = add(x, load_first(those, right + row * right_stride + i));
+            store_first(to + row * width + i, those, hyperbolic_tangent(x));
         }
 }
 
 /* ---- Attention --------------------------------------------------------------------------------------------------- */
 
 static float dot(const float* left, const float* right, int64_t width) {
-    __m512 sum = _mm512_setzero_ps();
+    Floats sum = all_of(0.0f);
     for (int64_t i = 0; i < width; i += 16) {
-        const __mmask16 those = first(width - i);
-        sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(those, left + i), _mm512_maskz_loadu_ps(those, right + i), sum);
+        const Lanes those = first(width - i);
+        sum = times_plus(load_first(those, left + i), load_first(those, right + i), sum);
     }
-    return _mm512_reduce_add_ps(sum);
+    return sum_of(sum);
 }
 
 /* What each token would have been scored, had the readout seen one source position alone:
@@ -385,14 +506,13 @@ void carousel_origins(int64_t batch, int64_t tokens, int64_t length, int64_t wid
         for (int64_t s = 0; s < length; s++) {
             const float *state = states + at * width, *token = written + at * width;
             const float* source = sources + (at / tokens * length + s) * width;
-            __m512 sum = _mm512_setzero_ps();
+            Floats sum = all_of(0.0f);
             for (int64_t i = 0; i < width; i += 16) {
-                const __mmask16 those = first(width - i);
-                const __m512 x =
-                    _mm512_add_ps(_mm512_maskz_loadu_ps(those, state + i), _mm512_maskz_loadu_ps(those, source + i));
-                sum = _mm512_fmadd_ps(hyperbolic_tangent(x), _mm512_maskz_loadu_ps(those, token + i), sum);
+                const Lanes those = first(width - i);
+                const Floats x = add(load_first(those, state + i), load_first(those, source + i));
+                sum = times_plus(hyperbolic_tangent(x), load_first(those, token + i), sum);
             }
-            to[at * length + s] = _mm512_reduce_add_ps(sum);
+            to[at * length + s] = sum_of(sum);
         }
 }
 
@@ -434,12 +554,12 @@ int carousel_attend(const float* queries, int64_t rows, const int64_t* places, i
                 softmax(shares, real);
                 for (int64_t s = 0; s < real; s++) weights[row * length + s] += shares[s] / heads;
                 for (int64_t i = 0; i < value_width; i += 16) {
-                    const __mmask16 those = first(value_width - i);
-                    __m512 total = _mm512_maskz_loadu_ps(those, sum + i);
+                    const Lanes those = first(value_width - i);
+                    Floats total = load_first(those, sum + i);
                     for (int64_t s = 0; s < real; s++)
-                        total = _mm512_fmadd_ps(_mm512_set1_ps(shares[s]),
-                                                widened(value + s * heads * value_width + i, those), total);
-                    _mm512_mask_storeu_ps(sum + i, those, total);
+                        total =
+                            times_plus(all_of(shares[s]), widened(value + s * heads * value_width + i, those), total);
+                    store_first(sum + i, those, total);
                 }
             }
         }
@@ -471,21 +591,21 @@ static void insert(Running* best, float logit, int64_t id) {
 
 /* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen. */
 static void take(Running* row, const float* logits, int64_t count, int64_t start, const uint16_t* open) {
-    __m512 most = _mm512_set1_ps(row->most);
-    for (int64_t i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_loadu_ps(logits + i));
-    const float now = _mm512_reduce_max_ps(most);
-    most = _mm512_set1_ps(now);
-    __m512 sum = _mm512_setzero_ps();
+    Floats most = all_of(row->most);
+    for (int64_t i = 0; i < count; i += 16) most = greater(most, load(logits + i));
+    const float now = greatest_of(most);
+    most = all_of(now);
+    Floats sum = all_of(0.0f);
     for (int64_t i = 0; i < count; i += 16) {
-        const __m512 these = _mm512_loadu_ps(logits + i);
-        sum = _mm512_add_ps(sum, rough_exponential(_mm512_sub_ps(these, most)));
-        __mmask16 better = _mm512_cmp_ps_mask(these, _mm512_set1_ps(row->logits[row->wanted - 1]), _CMP_GT_OQ);
+        const Floats these = load(logits + i);
+        sum = add(sum, rough_exponential(subtract(these, most)));
+        unsigned better = which_exceed(these, all_of(row->logits[row->wanted - 1]));
         for (better &= open[(start + i) / 16]; better; better &= better - 1) {
             const int64_t at = i + __builtin_ctz(better);
             insert(row, logits[at], start + at);
         }
     }
-    row->sum = (row->most > -INFINITY ? row->sum * expf(row->most - now) : 0) + _mm512_reduce_add_ps(sum);
+    row->sum = (row->most > -INFINITY ? row->sum * expf(row->most - now) : 0) + sum_of(sum);
     row->most = now;
 }
 
@@ -498,8 +618,8 @@ int carousel_best(const Rows* input, int64_t rows, const Product* product, const
                   float* log_probs, int64_t* ids, int level, int threads) {
     const int64_t all = product->out / OUTS, passes = (all + PASS - 1) / PASS;
     threads = threads < passes ? threads : (int)passes;
-    const int by_tiles = level == AMX && rows >= TILE_ROWS;
-    uint8_t* room = room_for(rows, product->in);
+    const int by_tiles = worth_tiles(rows, level);
+    Level* room = room_for(rows, product->in);
     float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
     Running* running = malloc((size_t)(threads * rows) * sizeof(Running));
     float* best = malloc((size_t)(threads * rows * wanted) * sizeof(float));
@@ -524,7 +644,7 @@ int carousel_best(const Rows* input, int64_t rows, const Product* product, const
                     take(running + thread * rows + row + r, here + r * width, width, begin * OUTS, open);
             }
         }
-        if (by_tiles) _tile_release();
+        if (by_tiles) release_tiles();
     }
     for (int64_t row = 0; !failed && row < rows; row++) {
         Running whole = {-INFINITY, 0, log_probs + row * wanted, ids + row * wanted, wanted};

@@ -5,8 +5,9 @@ gives and, in a full batch, carries megabytes of logits through memory four time
 and five more, in which weights are read once and logits never leave the cache. The products are the same sums of the
 same integers.
 
-They are there where the package was built with a C compiler and runs on a processor with AVX-512 VNNI; AMX is used
-where it is. Otherwise `available` is False and `translator.products` computes with PyTorch.
+They are there where the package was built with a C compiler and runs on a processor with AVX-512 VNNI, or with AVX2,
+for which they are compiled once more; AMX is used where it is. Otherwise `available` is False and `translator.products`
+computes with PyTorch.
 
 Letters: N rows · K beam size · H width of a layer · V vocabulary · B sentences · S source length · W tokens wanted.
 """
@@ -26,7 +27,7 @@ LEVELS = 127
 ZERO_POINT = 128
 """VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
 reference kernel, hundreds of times as slow."""
-INTERFACE = 2
+INTERFACE = 3
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
@@ -64,6 +65,7 @@ class _Layer(ctypes.Structure):
 class _Library(NamedTuple):
     functions: Any
     level: int
+    together: int
 
 
 _INPUT = [ctypes.POINTER(_Rows), _INT64, ctypes.POINTER(_Product)]
@@ -80,7 +82,10 @@ _ARGUMENTS: dict[str, list[Any]] = {
 
 @lru_cache(maxsize=1)
 def _library() -> _Library | None:
-    """Loads what was built beside this file; its threads are those of the libgomp that PyTorch has loaded already."""
+    """Loads the first of what was built beside this file that this processor can run, which is the quicker.
+
+    Its threads are those of the libgomp that PyTorch has loaded already.
+    """
     for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
         if (library := _opened(path)) is not None:
             return library
@@ -95,10 +100,11 @@ def _opened(path: Path) -> _Library | None:
             return None
         for name, arguments in _ARGUMENTS.items():
             getattr(functions, name).argtypes = arguments
+        together = int(functions.carousel_together())
     except (OSError, AttributeError):
         return None
     functions.carousel_tanh.restype = functions.carousel_origins.restype = None
-    return _Library(functions, level)
+    return _Library(functions, level, together)
 
 
 def available() -> bool:
@@ -131,14 +137,15 @@ class Int8Product:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> None:
-        """Packs the weights: [out / 16, in / 4, 16, 4], filled up with 0."""
+        """Packs the weights: [out / 16, in / 4, 16, 4], or with 2 for 4, filled up with 0."""
         self.library = _needed()
+        together = self.library.together
         self.out, width = weight.shape
         whole, scale = in_levels(weight)
         levels = torch.zeros(_filled_up(self.out, OUTS), _filled_up(width, DEPTH), dtype=torch.int8)
         levels[: self.out, :width] = whole
         more = len(levels) - self.out
-        self._packed = levels.unflatten(0, (-1, OUTS)).unflatten(2, (-1, 4)).transpose(1, 2).contiguous()
+        self._packed = levels.unflatten(0, (-1, OUTS)).unflatten(2, (-1, together)).transpose(1, 2).contiguous()
         self._shift = levels.sum(dim=1, dtype=torch.int32).mul_(ZERO_POINT)
         self._scale = torch.nn.functional.pad(scale * (bound / LEVELS), (0, more))
         # What fills the outputs up would be scored like a token: never.

@@ -35,23 +35,23 @@ def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> Comp
     """Returns what is wanted, or for "auto" the best that can be had.
 
     Args:
-        wanted: "auto" takes int8 where a processor multiplies it natively (VNNI), else bfloat16 where it does, else
-            float32.
+        wanted: "auto" takes int8 where our own kernels are (VNNI, AVX2) or PyTorch multiplies it exactly (VNNI), else
+            bfloat16 where a processor multiplies it natively, else float32.
         device: Where it will run.
 
     Raises:
-        ConfigError: There is no such type, or int8 is wanted where it cannot be had: without VNNI the kernels saturate,
-            so sums are not exact.
+        ConfigError: There is no such type, or int8 is wanted where it cannot be had: without VNNI PyTorch's kernels
+            saturate, so sums are not exact.
     """
     if wanted not in get_args(WantedComputeType):
         raise ConfigError(f"compute_type is {wanted!r}, wanted {', '.join(get_args(WantedComputeType))}.")
-    native_int8 = device.type == "cpu" and _processor_has("_is_vnni_supported")
-    if wanted == "int8" and not native_int8:
-        place = "this processor, which lacks VNNI" if device.type == "cpu" else device.type
+    exact_int8 = device.type == "cpu" and (kernels.available() or _processor_has("_is_vnni_supported"))
+    if wanted == "int8" and not exact_int8:
+        place = "this processor without Carousel's kernels" if device.type == "cpu" else device.type
         raise ConfigError(f"compute_type int8 is not to be had on {place}; choose bfloat16, float32 or auto.")
     if wanted != "auto":
         return wanted
-    if native_int8:
+    if exact_int8:
         return "int8"
     return "bfloat16" if has_bfloat16(device) else "float32"
 

@@ -1,81 +1,79 @@
 /* What the kernels of decoding and of training share: functions of sixteen numbers, and the tiles of AMX.
  *
- * To be included after the pragma that says which instructions may be used.
+ * To be included after the pragma that says which instructions may be used; CAROUSEL_NARROW says that they are AVX2's.
  */
 
 #ifndef CAROUSEL_VECTORS_H
 #define CAROUSEL_VECTORS_H
 
-#include <immintrin.h>
-#include <stdint.h>
+#ifdef CAROUSEL_NARROW
+#include "narrow.h"
+#else
+#include "wide.h"
+#endif
 
 /* The instructions for minimum and maximum give their second operand if one of the two is not a number. So x stands
  * second below, and what is not a number comes out as none. */
 
-static inline __m512 exponential(__m512 x) {
+static inline Floats exponential(Floats x) {
     /* 2^n times a polynomial of the rest (the best of degree 5), within 3 units in the last place; below -100 and above
      * 87 that of these. */
-    x = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_max_ps(_mm512_set1_ps(-100.0f), x));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(0.00829171669f), _mm512_set1_ps(0.0419150285f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.166676628f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.499988991f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999999666f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.00000007f));
-    return _mm512_scalef_ps(p, n);
+    x = lesser(all_of(87.0f), greater(all_of(LEAST_POWER), x));
+    const Floats n = rounded(times(x, all_of(1.44269504f)));
+    Floats r = minus_times(x, n, all_of(0.693359375f));
+    r = minus_times(r, n, all_of(-2.12194440e-4f));
+    Floats p = times_plus(r, all_of(0.00829171669f), all_of(0.0419150285f));
+    p = times_plus(p, r, all_of(0.166676628f));
+    p = times_plus(p, r, all_of(0.499988991f));
+    p = times_plus(p, r, all_of(0.999999666f));
+    p = times_plus(p, r, all_of(1.00000007f));
+    return scaled(p, n);
 }
 
 /* The same to five digits, for what is summed or rounded: a polynomial of degree 4, and one subtraction for the rest.
  */
-static inline __m512 rough_exponential(__m512 x) {
-    x = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_max_ps(_mm512_set1_ps(-100.0f), x));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    const __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.69314718f), x);
-    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(0.0414170597f), _mm512_set1_ps(0.167906606f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.500048495f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999963634f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999999188f));
-    return _mm512_scalef_ps(p, n);
+static inline Floats rough_exponential(Floats x) {
+    x = lesser(all_of(87.0f), greater(all_of(LEAST_POWER), x));
+    const Floats n = rounded(times(x, all_of(1.44269504f)));
+    const Floats r = minus_times(x, n, all_of(0.69314718f));
+    Floats p = times_plus(r, all_of(0.0414170597f), all_of(0.167906606f));
+    p = times_plus(p, r, all_of(0.500048495f));
+    p = times_plus(p, r, all_of(0.999963634f));
+    p = times_plus(p, r, all_of(0.999999188f));
+    return scaled(p, n);
 }
 
 /* 1 / x to the last digits, which takes half the time of a division: an estimate, and one step of Newton's. */
-static inline __m512 reciprocal(__m512 x) {
-    const __m512 y = _mm512_rcp14_ps(x);
-    return _mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(2.0f)));
+static inline Floats reciprocal(Floats x) {
+    const Floats y = rough_reciprocal(x);
+    return times(y, minus_times(all_of(2.0f), x, y));
 }
 
-static inline __m512 sigmoid(__m512 x) {
-    const __m512 power = exponential(_mm512_sub_ps(_mm512_setzero_ps(), x));
-    return reciprocal(_mm512_add_ps(_mm512_set1_ps(1.0f), power));
+static inline Floats sigmoid(Floats x) {
+    const Floats power = exponential(subtract(all_of(0.0f), x));
+    return reciprocal(add(all_of(1.0f), power));
 }
 
-static inline __m512 hyperbolic_tangent(__m512 x) {
+static inline Floats hyperbolic_tangent(Floats x) {
     /* Lambert's continued fraction to its eleventh term, within 7e-7; it passes 1 at 7.62. */
-    const __m512 one = _mm512_set1_ps(1.0f), most = _mm512_set1_ps(7.75f);
-    x = _mm512_max_ps(_mm512_set1_ps(-7.75f), _mm512_min_ps(most, x));
-    const __m512 s = _mm512_mul_ps(x, x);
-    __m512 above = _mm512_add_ps(s, _mm512_set1_ps(2145.0f));
-    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(675675.0f));
-    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(64324260.0f));
-    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(1964187225.0f));
-    above = _mm512_fmadd_ps(above, s, _mm512_set1_ps(13749310575.0f));
-    __m512 below = _mm512_fmadd_ps(s, _mm512_set1_ps(66.0f), _mm512_set1_ps(45045.0f));
-    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(7567560.0f));
-    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(413513100.0f));
-    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(6547290750.0f));
-    below = _mm512_fmadd_ps(below, s, _mm512_set1_ps(13749310575.0f));
-    const __m512 bent = _mm512_mul_ps(_mm512_mul_ps(x, above), reciprocal(below));
-    return _mm512_max_ps(_mm512_set1_ps(-1.0f), _mm512_min_ps(one, bent));
+    const Floats one = all_of(1.0f), most = all_of(7.75f);
+    x = greater(all_of(-7.75f), lesser(most, x));
+    const Floats s = times(x, x);
+    Floats above = add(s, all_of(2145.0f));
+    above = times_plus(above, s, all_of(675675.0f));
+    above = times_plus(above, s, all_of(64324260.0f));
+    above = times_plus(above, s, all_of(1964187225.0f));
+    above = times_plus(above, s, all_of(13749310575.0f));
+    Floats below = times_plus(s, all_of(66.0f), all_of(45045.0f));
+    below = times_plus(below, s, all_of(7567560.0f));
+    below = times_plus(below, s, all_of(413513100.0f));
+    below = times_plus(below, s, all_of(6547290750.0f));
+    below = times_plus(below, s, all_of(13749310575.0f));
+    const Floats bent = times(times(x, above), reciprocal(below));
+    return greater(all_of(-1.0f), lesser(one, bent));
 }
 
-/* The first `count` of 16 numbers. */
-static inline __mmask16 first(int64_t count) { return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1); }
-
-static inline __m512 widened(const uint16_t* bfloats, __mmask16 those) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(those, bfloats)), 16));
-}
+#ifndef CAROUSEL_NARROW
 
 typedef struct {
     uint8_t palette, start_row, reserved[14];
@@ -89,5 +87,7 @@ static void use_tiles(void) {
     __asm__ volatile("" ::"r"(&all) : "memory"); /* GCC takes it to read eight bytes */
     _tile_loadconfig(&all);
 }
+
+#endif
 
 #endif

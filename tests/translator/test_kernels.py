@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
@@ -22,6 +23,17 @@ from translator.lstm_cell import lstm_cell
 pytestmark = needs_kernels
 
 NONE, VNNI, AMX = range(3)
+LIBRARIES = [path for path in sorted(Path(kernels.__file__).parent.glob("_kernels*.so")) if kernels._opened(path)]
+
+
+@pytest.fixture(scope="module", autouse=True, params=LIBRARIES, ids=lambda path: path.name.split(".")[0])
+def _library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each that this processor can run has a turn, also the one that the quicker one hides."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_library", lambda: kernels._opened(request.param))
+        yield
+
+
 seeds = st.integers(0, 10**6)
 widths = st.sampled_from([1, 5, 16, 63, 64, 65, 130])
 rows_of = st.sampled_from([1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 70])

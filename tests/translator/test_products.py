@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.translator.conftest import COMPUTE_TYPES, needs_int8
+from tests.translator.conftest import COMPUTE_TYPES, has_vnni, needs_kernels, needs_vnni
+from translator import kernels
 from translator.errors import ConfigError
 from translator.kernels import LEVELS
 from translator.products import ComputeType, _rounded_up, choose_compute_type, make_product
@@ -32,6 +33,7 @@ sizes = st.integers(1, 40)
 def test_a_product_is_exact_but_for_rounding(
     compute_type: ComputeType, rows: int, width: int, out: int, bound: float, with_bias: bool, own: bool, seed: int
 ) -> None:
+    assume(has_vnni or own or compute_type != "int8")
     torch.manual_seed(seed)
     x = (torch.rand(rows, width) * 2 - 1) * bound
     weight, bias = torch.randn(out, width), torch.randn(out) if with_bias else None
@@ -51,7 +53,7 @@ def test_a_product_is_exact_but_for_rounding(
     assert ((found - exact).abs() <= allowed[compute_type] + 1e-5).all()
 
 
-@needs_int8
+@needs_vnni
 @settings(max_examples=20)
 @given(st.integers(1, 70), st.integers(0, 10**6))
 def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: int) -> None:
@@ -64,7 +66,7 @@ def test_an_int8_row_has_the_same_product_alone_and_in_company(rows: int, seed: 
     torch.testing.assert_close(alone, together, rtol=0, atol=2e-6)
 
 
-@needs_int8
+@needs_vnni
 @pytest.mark.parametrize("rows", [1, 20, 500])
 def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
     code = (
@@ -80,13 +82,12 @@ def test_int8_runs_in_a_kernel_made_for_the_processor(rows: int) -> None:
         text=True,
         check=True,
     )
-    kernels = [line.split(",")[6] for line in result.stdout.splitlines() if ",exec,cpu,matmul," in line]
-    assert len(kernels) == 1
-    assert any(name in kernels[0] for name in ("vnni", "amx", "avx10")), kernels  # AVX10 has the instructions of VNNI
+    used = [line.split(",")[6] for line in result.stdout.splitlines() if ",exec,cpu,matmul," in line]
+    assert len(used) == 1
+    assert any(name in used[0] for name in ("vnni", "amx", "avx10")), used  # AVX10 has the instructions of VNNI
 
 
-@needs_int8
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("own", [pytest.param(True, marks=needs_kernels), pytest.param(False, marks=needs_vnni)])
 def test_the_bound_itself_is_a_level_that_can_be_reached(own: bool) -> None:
     product = make_product(torch.eye(2) * LEVELS, None, bound=3, compute_type="int8", use_kernels=own)
     extremes = torch.tensor([[3.0, -3.0]])
@@ -111,20 +112,30 @@ def test_what_is_wanted_is_taken(wanted: ComputeType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vnni", "bfloat16", "best"),
-    [(True, True, "int8"), (True, False, "int8"), (False, True, "bfloat16"), (False, False, "float32")],
+    ("own", "vnni", "bfloat16", "best"),
+    [
+        (True, False, False, "int8"),
+        (False, True, True, "int8"),
+        (False, True, False, "int8"),
+        (False, False, True, "bfloat16"),
+        (False, False, False, "float32"),
+    ],
 )
 def test_auto_takes_the_quickest_that_the_processor_has(
-    monkeypatch: pytest.MonkeyPatch, vnni: bool, bfloat16: bool, best: ComputeType
+    monkeypatch: pytest.MonkeyPatch, own: bool, vnni: bool, bfloat16: bool, best: ComputeType
 ) -> None:
+    monkeypatch.setattr(kernels, "available", lambda: own)
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
     assert choose_compute_type("auto", torch.device("cpu")) == best
     assert choose_compute_type("auto", torch.device("meta")) == "float32"
 
 
-@pytest.mark.parametrize(("device", "place"), [("meta", "on meta"), ("cpu", "on this processor, which lacks VNNI")])
+@pytest.mark.parametrize(
+    ("device", "place"), [("meta", "on meta"), ("cpu", "on this processor without Carousel's kernels")]
+)
 def test_int8_is_refused_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch, device: str, place: str) -> None:
+    monkeypatch.setattr(kernels, "available", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     with pytest.raises(ConfigError, match=f"int8 is not to be had {place}; choose bfloat16, float32 or auto"):
         choose_compute_type("int8", torch.device(device))
