@@ -17,7 +17,7 @@ from training.corpus import ParallelText
 from training.dataset import Dataset, DirectedCorpus, source_ids
 from training.examples import DRAWS, EPOCHS_HELD, build_dataset
 from training.links import NOWHERE
-from training.pieces import RUN_LENGTHS
+from training.pieces import LENGTHY, RUN_LENGTHS
 from translator.alignment import Link
 from translator.errors import CorpusError
 from translator.tokenizer import Tokenizer
@@ -274,6 +274,27 @@ def test_a_word_said_again_and_compounds_are_read_in_their_share(tokenizer: Toke
     assert all(len(target) > len(plain.targets[0]) for target in said.targets)
     assert compound.sources
     assert all(len(target) > len(plain.targets[1]) for target in compound.targets)
+
+
+def test_long_pairs_and_calls_are_read_in_their_share(tokenizer: Tokenizer) -> None:
+    long = "the cat " * LENGTHY
+    pairs = [(long, "the cat"), ("the cat", long), ("the dog!", "the dog!"), ("the " * LENGTHY, "cat")]
+    plain, calls, lengthy = build_dataset(
+        [text_of(pairs)], tokenizer, max_tokens=0, augmentation=AugmentationConfig(insisted=0.3, lengthy=0.5)
+    ).corpora
+    assert (calls.weight, lengthy.weight) == (0.3, 0.5)
+    assert [len(target) for target in lengthy.targets] == [len(target) for target in plain.targets[:2]]
+    assert all(
+        len(source) == len(target) > len(plain.sources[2])
+        for source, target in zip(calls.sources, calls.targets, strict=True)
+    )
+
+
+def test_what_is_quoted_may_be_what_the_target_s_corpus_says(tokenizer: Tokenizer) -> None:
+    pairs = [("the dog: Cat", "Cat!")] * 60 + [("the dog eats the cat", "under")]
+    dataset = build_dataset([text_of(pairs)], tokenizer, max_tokens=0, augmentation=AugmentationConfig(quoted=1.0))
+    quoted = dataset.corpora[1]
+    assert any("under" in tokenizer.decode(source.tolist()).text for source in quoted.sources)
 
 
 def test_text_without_links_tells_nothing(tokenizer: Tokenizer) -> None:
