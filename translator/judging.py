@@ -50,7 +50,7 @@ def read_pairs(
         raise TypeError("score() takes lists of texts; put the one text of each side into a list: [text].")
     if len(sources) != len(targets):
         raise InputError(f"{len(sources)} sources came with {len(targets)} targets; give one for each.")
-    sentences = [read_sentence(text, 0, tokenizer=tokenizer, target=target_language) for text in sources]
+    sentences = [read_sentence(text, 0, tokenizer=tokenizer, target=target_language, in_full=True) for text in sources]
     given = [read_target(text, each, tokenizer=tokenizer) for text, each in zip(targets, sentences, strict=True)]
     pairs = [(sentence.ids, wanted.ids) for sentence, wanted in zip(sentences, given, strict=True)]
     return list(map(GivenPair, sentences, given, score_all(engine, pairs, alpha=alpha)))

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
 from translator.confidence import Evidence, weigh
+from translator.echoes import Abridged, Echo, Written, abridge, say_again
 from translator.numbers import lost_numbers
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
@@ -15,6 +17,8 @@ from translator.text import normalise, plain_quotes, words
 from translator.tokenizer import Decoded, Tokenizer
 from translator.translation import TokenScore
 from translator.verbatim import mask
+
+GERMAN = "de"  # whose nouns have capitals
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class SourceSentence:
         ids: Language token, pieces, eos.
         spans: Character span in `text` of each id; empty for special tokens.
         shouted: It is in capitals, which `ids` do not show; its translation shall be too.
+        echoes: What it says several times in a row and `ids` say once; its translation shall say it as often.
     """
 
     text: str
@@ -34,6 +39,7 @@ class SourceSentence:
     ids: list[int]
     spans: list[tuple[int, int]]
     shouted: bool = False
+    echoes: tuple[Echo, ...] = ()
 
     @property
     def unknown(self) -> list[str]:
@@ -54,20 +60,23 @@ class TargetSentence:
     warnings: tuple[str, ...]
 
 
-def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -> SourceSentence:
+def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str, in_full: bool = False) -> SourceSentence:
     """Makes a sentence ready.
 
     Capitals that small letters would spell in fewer pieces are shouting; those of a name the vocabulary knows are not.
-    What is the same in every language is one unknown piece.
+    What is the same in every language is one unknown piece; what is said again is read once.
 
     Args:
         text: As it stands in the source text.
         start: Where it stands there.
         tokenizer: Of the model.
         target: Language wanted.
+        in_full: What is said again is to be read again, as where a translation is given.
     """
     normalised = normalise(text)
-    masked = mask(plain_quotes(normalised.text), tokenizer.letters)
+    plain = plain_quotes(normalised.text)
+    once = Abridged(plain, tuple(range(len(plain) + 1)), ()) if in_full else abridge(plain)
+    masked = mask(once.text, tokenizer.letters)
     ids, spans = tokenizer.encode_with_spans(masked.text)
     shouted = False
     if is_upper(masked.text):
@@ -78,8 +87,9 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str) -
         normalised.text,
         tuple(start + origin for origin in normalised.origins),
         [tokenizer.language_id(target), *ids, tokenizer.eos_id],
-        [(0, 0), *masked.unmasked(spans), (len(normalised.text), len(normalised.text))],
+        [(0, 0), *once.in_full(masked.unmasked(spans)), (len(normalised.text), len(normalised.text))],
         shouted,
+        once.echoes,
     )
 
 
@@ -94,7 +104,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
 
     An unknown piece becomes what it looked at (Luong et al. 2015b, 3.3): the same characters if that is an unknown
     piece too, which may be a letter in the middle of a name, else the whole source word. None is copied twice while
-    another waits.
+    another waits. What was read once of what is said again is said again here.
     """
     source_words = words(sentence.text)
     copies = _copies(sentence, source_words, hypothesis)
@@ -107,15 +117,31 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     links = align_words(
         hypothesis.posterior_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
     )
-    warnings = _warnings(sentence, text, hypothesis)
-    return TargetSentence(text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), warnings)
+    written, lost = Written(text, tokens, tuple(links)), tuple[Echo, ...]()
+    if sentence.echoes:
+        small = str if sentence.shouted else partial(_small, tokenizer=tokenizer, target=sentence.ids[0])
+        written, lost = say_again(written, sentence.echoes, small=small)
+    warnings = _warnings(sentence, written.text, hypothesis) + tuple(_said_once(sentence, echo) for echo in lost)
+    return TargetSentence(
+        written.text, written.tokens, _traced(written.links, sentence), hypothesis.score, weigh(hypothesis), warnings
+    )
+
+
+def _small(word: str, tokenizer: Tokenizer, target: int) -> str:
+    """Writes what began a sentence as it is written inside: small, but for German words that then take more pieces."""
+    small = word[:1].lower() + word[1:]
+    nouns = GERMAN in tokenizer.languages and target == tokenizer.language_id(GERMAN)
+    return word if nouns and len(tokenizer.encode(small)) > len(tokenizer.encode(word)) else small
 
 
 def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, tokenizer: Tokenizer) -> str:
     """Turns what a hypothesis begins with into what its text will begin with.
 
-    Whole words: the last one may go on. And none behind a copy: what is copied is settled when the sentence ends.
+    Whole words: the last one may go on. And none behind a copy: what is copied is settled when the sentence ends; so is
+    what is said again.
     """
+    if sentence.echoes:
+        return ""
     spelt = list(takewhile(lambda token_id: token_id != Tokenizer.unk_id, token_ids))
     decoded = tokenizer.decode(spelt)
     text = _raised(decoded, spelt) if sentence.shouted else decoded.text
@@ -248,6 +274,11 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
         if not any(number in stretch for stretch in lost)
     ]
     return tuple(found)
+
+
+def _said_once(sentence: SourceSentence, echo: Echo) -> str:
+    said, times = _shown(sentence.text[echo.start : echo.end]), len(echo.copies) + 1
+    return f"{said} is said {times} times in the text and once in its translation."
 
 
 def _shown(text: str, limit: int = 40) -> str:
