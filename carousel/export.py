@@ -62,6 +62,18 @@ def export(
             help="Reports of carousel calibrate --json; may be repeated, once a direction.",
         ),
     ] = None,
+    blend_with: Annotated[
+        Path | None,
+        typer.Option(
+            "--blend-with",
+            metavar="CHECKPOINT",
+            help="Take weights between this one's and another's that it went on from, or that went on from it; scores "
+            "and calibrations are dropped.",
+        ),
+    ] = None,
+    blend_share: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of the other's weights in the result.")
+    ] = 0.5,
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
@@ -99,6 +111,8 @@ def export(
         decoding=decoding,
         scores=[score for report in scores or [] for score in _scores(report)],
         calibrations=[_calibration(report) for report in calibrations or []],
+        blend_with=None if blend_with is None else find_checkpoint(blend_with),
+        blend_share=blend_share,
     )
     size = sum(file.stat().st_size for file in destination.iterdir())
     typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from training.blend import blend
 from training.model_card import model_card
 from translator.checkpoint import Manifest, Score, load_checkpoint, save_checkpoint
 from translator.confidence import Calibration
@@ -21,6 +22,8 @@ def export(
     decoding: DecodingOptions | None = None,
     scores: Sequence[Score] = (),
     calibrations: Sequence[Calibration] = (),
+    blend_with: Path | None = None,
+    blend_share: float = 0.5,
 ) -> Manifest:
     """Writes the inference checkpoint.
 
@@ -33,15 +36,20 @@ def export(
         scores: To be told in manifest and model card; they replace those of the same test set, direction and metric.
         calibrations: Of the confidence; they replace those of the same direction. Other options in `decoding` drop
             those it has.
+        blend_with: Another checkpoint of the same sizes and tokenizer, with whose weights these are mixed.
+        blend_share: Of that other's weights, 0 to 1.
 
     Returns:
         The manifest as written.
 
     Raises:
         CheckpointError: `source` cannot be read or `destination` not be written.
-        InputError: A calibration is of a direction the checkpoint lacks, or one direction has two.
+        InputError: A calibration is of a direction the checkpoint lacks, or one direction has two; or the two
+            checkpoints cannot be blended.
     """
     checkpoint = load_checkpoint(source)
+    if blend_with is not None:
+        checkpoint = blend(checkpoint, load_checkpoint(blend_with), share=blend_share)
     manifest = checkpoint.manifest
     told = {(score.test_set, score.source, score.target, score.metric): score for score in (*manifest.scores, *scores)}
     _check_calibrations(manifest, calibrations)

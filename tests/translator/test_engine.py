@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.translator import numpy_model
-from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8, needs_kernels
+from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8, needs_kernels, needs_vnni
 from tests.translator.full_beams import FullBeams
 from translator.batch import pad
 from translator.decoding_session import room_for
@@ -139,6 +139,7 @@ def test_a_step_gives_the_best_tokens_of_the_whole_vocabulary(
 
 @pytest.mark.parametrize("lexical_shortcut", [False, True])
 @needs_kernels
+@needs_vnni
 def test_with_and_without_kernels_a_step_is_the_same_but_for_rounding(lexical_shortcut: bool) -> None:
     model = make_model(3, lexical_shortcut=lexical_shortcut)
     found = []

@@ -1,0 +1,43 @@
+"""Two checkpoints of one family made one: each weight somewhere between the two.
+
+A run that goes on from a checkpoint learns what is new to it and forgets a little of the rest. The weights between
+have most of both, and often do better than either on text as it was.
+
+Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
+"""
+
+from dataclasses import replace
+
+import torch
+
+from translator.checkpoint import Checkpoint
+from translator.errors import InputError
+
+
+def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpoint:
+    """Returns the first checkpoint with weights between both.
+
+    Args:
+        checkpoint: Gives all else: name, licence, options. Its scores and calibrations, which are of its own weights,
+            are dropped.
+        other: Of the same sizes and tokenizer.
+        share: Of the other's weights in the result, 0 to 1.
+
+    Raises:
+        InputError: The share is out of range, or the two differ in sizes or tokenizer.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"The share of the other's weights is {share:g}, wanted 0 to 1.")
+    ours, theirs = checkpoint.manifest, other.manifest
+    if ours.model != theirs.model or ours.tokenizer_sha256 != theirs.tokenizer_sha256:
+        raise InputError(
+            f"{ours.name} and {theirs.name} differ in sizes or tokenizer, and their weights mean different things: "
+            "blend a checkpoint with one that it went on from."
+        )
+    between = other.model.state_dict()
+    with torch.no_grad():
+        for name, weight in checkpoint.model.state_dict().items():
+            weight.lerp_(between[name], share)
+    blended = {"name": theirs.name, "weights_sha256": theirs.weights_sha256, "share": share}
+    training = {**ours.training, "blended_with": blended}
+    return checkpoint._replace(manifest=replace(ours, training=training, scores=(), calibrations=()))
