@@ -72,8 +72,8 @@ def export(
         ),
     ] = None,
     blend_share: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of the other's weights in the result.")
-    ] = 0.5,
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of the other's weights in the result (0.5).")
+    ] = None,
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
     coverage_penalty: CoveragePenaltyOption = None,
@@ -90,6 +90,8 @@ def export(
     from translator.catalogue import find_checkpoint
     from translator.checkpoint import read_manifest
 
+    if blend_share is not None and blend_with is None:
+        raise InputError("--blend-share came without --blend-with: name the checkpoint whose share it is.")
     checkpoint = find_checkpoint(checkpoint)
     check_destination(destination, checkpoint)
     found = read_manifest(checkpoint)
@@ -112,7 +114,7 @@ def export(
         scores=[score for report in scores or [] for score in _scores(report)],
         calibrations=[_calibration(report) for report in calibrations or []],
         blend_with=None if blend_with is None else find_checkpoint(blend_with),
-        blend_share=blend_share,
+        blend_share=0.5 if blend_share is None else blend_share,
     )
     size = sum(file.stat().st_size for file in destination.iterdir())
     typer.echo(f"{manifest.name}: {size / 1e6:.1f} MB, weights as {weights}, in {destination}")

@@ -6,6 +6,7 @@ have most of both, and often do better than either on text as it was.
 Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
 """
 
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
@@ -18,13 +19,13 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
     """Returns the first checkpoint with weights between both.
 
     Args:
-        checkpoint: Gives all else: name, licence, options. Its scores and calibrations, which are of its own weights,
-            are dropped.
-        other: Of the same sizes and tokenizer.
+        checkpoint: Gives all else: name, options. Its scores and calibrations, which are of its own weights, are
+            dropped. It stays as it is.
+        other: Of the same sizes, tokenizer, directions and licence; its credits are added.
         share: Of the other's weights in the result, 0 to 1.
 
     Raises:
-        InputError: The share is out of range, or the two differ in sizes or tokenizer.
+        InputError: The share is out of range, or the two differ in sizes, tokenizer, directions or licence.
     """
     if not 0 <= share <= 1:
         raise InputError(f"The share of the other's weights is {share:g}, wanted 0 to 1.")
@@ -34,10 +35,21 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
             f"{ours.name} and {theirs.name} differ in sizes or tokenizer, and their weights mean different things: "
             "blend a checkpoint with one that it went on from."
         )
-    between = other.model.state_dict()
+    if ours.licence != theirs.licence or set(ours.directions) != set(theirs.directions):
+        raise InputError(
+            f"{ours.name} and {theirs.name} differ in licence or directions ({ours.licence}, {theirs.licence}), and a "
+            "checkpoint has one of each: blend those that agree."
+        )
+    model, between = deepcopy(checkpoint.model), other.model.state_dict()
     with torch.no_grad():
-        for name, weight in checkpoint.model.state_dict().items():
+        for name, weight in model.state_dict().items():
             weight.lerp_(between[name], share)
     blended = {"name": theirs.name, "weights_sha256": theirs.weights_sha256, "share": share}
-    training = {**ours.training, "blended_with": blended}
-    return checkpoint._replace(manifest=replace(ours, training=training, scores=(), calibrations=()))
+    manifest = replace(
+        ours,
+        training={**ours.training, "blended_with": [*ours.training.get("blended_with", ()), blended]},
+        credits=tuple(dict.fromkeys((*ours.credits, *theirs.credits))),
+        scores=(),
+        calibrations=(),
+    )
+    return checkpoint._replace(model=model, manifest=manifest)

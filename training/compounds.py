@@ -11,7 +11,7 @@ CONJUNCTIONS = {  # after which all four languages leave a statement's words in 
     "de": ("und", "aber", "denn"),
     "en": ("and", "but", "because"),
     "es": ("y", "pero", "porque"),
-    "fr": ("et", "mais", "parce que"),
+    "fr": ("et", "mais", "car"),
 }
 AND, BUT, BECAUSE = range(3)
 FREQUENT = (AND, AND, AND, AND, BUT, BUT, BECAUSE, BECAUSE)

@@ -48,11 +48,11 @@ def _training(manifest: Manifest) -> list[str]:
             f"- It went on from the weights of {origin['name']} ({origin['weights_sha256'][:12]}), whose licence is "
             f"{origin['licence']}."
         )
-    if other := manifest.training.get("blended_with"):
-        rows.append(
-            f"- Its weights are blended with those of {other['name']} ({other['weights_sha256'][:12]}), whose share is "
-            f"{other['share']:g}."
-        )
+    rows += [
+        f"- Its weights are blended with those of {other['name']} ({other['weights_sha256'][:12]}), whose share is "
+        f"{other['share']:g}."
+        for other in manifest.training.get("blended_with", ())
+    ]
     return ["## What it learned from", "", *rows, ""] if rows else []
 
 

@@ -4,23 +4,27 @@ A model that counts badly loses one of three, or says four, or takes a word that
 it reads what is said again once; the translation of that is said again, with the same commas or spaces between. It is
 found by the alignment, and left as it is, with a warning, where that names no one stretch.
 
-Not all that stands twice is said twice: "der, der das sagt", "nous nous voyons", "he sees dogs, dogs see him". So a
-word must begin or end the text, or be all of it, or stand three times.
+Not all that stands twice is said twice: "der, der das sagt", "No, no es verdad", "whatever will be, will be". So two
+must have a clause to themselves, between commas or the ends of the text; three may stand anywhere, hardly ever being
+grammar, and with spaces between it must be three.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from translator.alignment import AlignedWords
 from translator.text import words
+from translator.tokenizer import Tokenizer
 from translator.translation import TokenScore
 
 Span = tuple[int, int]
 
 COMMA, SPACE = ", ", " "
-CERTAIN = 3  # so many times in a row is never grammar
+CERTAIN = 3  # so many times in a row is hardly ever grammar
 LEAST_WEIGHT = 0.5  # of the links that tell where an echo is translated
+GERMAN = "de"  # whose nouns have capitals
 
 _LETTERS = r"[^\W\d_]"
 _WORD = rf"{_LETTERS}+(?:['\u2019-]{_LETTERS}+)*"
@@ -34,8 +38,9 @@ _RUN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# What may stand twice, with a comma between, because a clause begins with it.
-_RELATIVE = frozenset("der die das dem den des dessen deren was wer wen wo qui que quien that who which".split())  # noqa: SIM905
+_CLAUSE_BEGINS = re.compile(r"(?:^|[,;:.!?\u2026\"\u00ab\u201e\u201c(-])[ ]?[\u00a1\u00bf]?$")
+_CLAUSE_ENDS = re.compile(r"\s?(?:$|[,;:.!?\u2026\"\u00bb\u201c\u201d)])")
+_ENGLISH_I = re.compile(r"I\b")  # a capital everywhere
 
 
 class Echo(NamedTuple):
@@ -47,7 +52,7 @@ class Echo(NamedTuple):
         copies: Where it stands again.
         joint: What is between: `COMMA` or `SPACE`.
         whole: Nothing else is said.
-        began: It has a capital that its copies lack: that of the sentence it begins.
+        began: Its capital is that of the sentence it begins.
     """
 
     start: int
@@ -106,31 +111,51 @@ def _echoes(text: str) -> list[Echo]:
     for match in _RUN.finditer(text):
         start, end = match.span("said")
         stride = end - start + len(match["joint"])
-        if (match.end() - start + len(match["joint"])) % stride:
-            continue  # letters whose other case is longer
         copies = tuple((place, place + end - start) for place in range(start + stride, match.end(), stride))
-        before, after = (any(map(str.isalnum, part)) for part in (text[:start], text[match.end() :]))
-        began = text[start].isupper() and text[copies[0][0]].islower()
-        echo = Echo(start, end, copies, match["joint"], whole=not before and not after, began=began)
-        one_word, called = " " not in match["said"], not before and text[match.end() :].startswith(",")
-        if echo.whole or len(copies) + 1 >= CERTAIN or (called and one_word):
-            certain = echo.joint == COMMA or one_word
-        else:
-            certain = echo.joint == COMMA and not (before and after) and match["said"].lower() not in _RELATIVE
-        if certain:
+        before, after = text[:start], text[match.end() :]
+        whole = not any(map(str.isalnum, before + after))
+        began = text[start].isupper() and (text[copies[0][0]].islower() or bool(_ENGLISH_I.match(match["said"])))
+        echo = Echo(start, end, copies, match["joint"], whole=whole, began=began)
+        if _is_the_same(text, echo) and _stands_alone(text, echo) and _is_certain(text, echo):
             found.append(echo)
     return found
 
 
+def _is_the_same(text: str, echo: Echo) -> bool:
+    """Whether nothing but the capital of the text's first word tells the first from its copies."""
+    first, *others = (text[start:end] for start, end in ((echo.start, echo.end), *echo.copies))
+    small = first if any(map(str.isalnum, text[: echo.start])) else first[:1].lower() + first[1:]
+    return len(set(others)) == 1 and others[0] in (first, small)
+
+
+def _stands_alone(text: str, echo: Echo) -> bool:
+    """Whether neither a combining mark belongs to it, nor more of the same, with another joint, is beside it."""
+    before, after = text[: echo.start], text[echo.copies[-1][1] :]
+    if any(unicodedata.category(each).startswith("M") for each in (*before[-1:], *after[:1])):
+        return False
+    said = text[echo.start : echo.end].lower()
+    return not (after.lstrip(", ").lower().startswith(said) or before.rstrip(", ").lower().endswith(said))
+
+
+def _is_certain(text: str, echo: Echo) -> bool:
+    times, one_word = len(echo.copies) + 1, " " not in text[echo.start : echo.end]
+    if echo.joint == SPACE:
+        return times >= CERTAIN and one_word
+    before, after = text[: echo.start], text[echo.copies[-1][1] :]
+    return times >= CERTAIN or bool(_CLAUSE_BEGINS.search(before) and _CLAUSE_ENDS.match(after))
+
+
 def say_again(
-    written: Written, echoes: Sequence[Echo], *, small: Callable[[str], str]
+    written: Written, echoes: Sequence[Echo], *, tokenizer: Tokenizer, target: str, shouted: bool = False
 ) -> tuple[Written, tuple[Echo, ...]]:
     """Says as often in a translation what the source says several times.
 
     Args:
         written: The translation of an abridged text; links have offsets into the text as it was.
         echoes: Of that text.
-        small: Writes a word that begins the translation as it is written inside.
+        tokenizer: Tells how a German word is rather written, see `_small`.
+        target: Language of the translation.
+        shouted: All of it is in capitals.
 
     Returns:
         The translation, and the echoes of which it was not clear what to say again.
@@ -139,8 +164,22 @@ def say_again(
     lost = tuple(echo for stretch, echo in stretches if stretch is None)
     clear = [(stretch, echo) for stretch, echo in stretches if stretch is not None]
     for stretch, echo in sorted(clear, key=lambda each: each[0], reverse=True):
-        written = _inserted(written, stretch, echo, small)
+        said = written.text[slice(*stretch)]
+        begins = echo.began and not any(map(str.isalnum, written.text[: stretch[0]]))
+        again = _small(said, tokenizer, target) if begins and not shouted else said
+        written = _inserted(written, stretch, echo, again)
     return written, lost
+
+
+def _small(said: str, tokenizer: Tokenizer, target: str) -> str:
+    """Writes what began a sentence as it is written inside of one: small, but for the English "I".
+
+    A German word that takes more pieces when it is small stays as it is: it may be a noun.
+    """
+    small = said[:1].lower() + said[1:]
+    if _ENGLISH_I.match(said) or len(small) != len(said):
+        return said
+    return said if target == GERMAN and len(tokenizer.encode(small)) > len(tokenizer.encode(said)) else small
 
 
 def _stretch(written: Written, echo: Echo) -> Span | None:
@@ -169,29 +208,32 @@ def _stretch(written: Written, echo: Echo) -> Span | None:
     return best[0][0], best[-1][1]
 
 
-def _inserted(written: Written, stretch: Span, echo: Echo, small: Callable[[str], str]) -> Written:
+def _inserted(written: Written, stretch: Span, echo: Echo, again: str) -> Written:
+    """Puts copies of a stretch behind it, with their pieces and links; what stood there moves on."""
     start, end = stretch
-    said = again = written.text[start:end]
-    if echo.began and not any(map(str.isalnum, written.text[:start])) and len(small(said)) == len(said):
-        again = small(said)
-    stride = len(echo.joint) + len(said)
+    stride = len(echo.joint) + len(again)
     shift = stride * len(echo.copies)
     text = written.text[:end] + (echo.joint + again) * len(echo.copies) + written.text[end:]
-
-    def token(old: TokenScore, by: int, and_end_by: int) -> TokenScore:
-        begin, stop = old.start + by, old.end + and_end_by
-        return TokenScore(text[begin:stop], begin, stop, old.log_prob)
-
-    tokens = [token(old, 0, shift if old.end > end else 0) for old in written.tokens if old.start < end]
+    tokens = [
+        token if token.end <= end else _token(text, token, 0, shift) for token in written.tokens if token.start < end
+    ]
     links = [link for link in written.links if link.target_start < end]
-    copied = [old for old in written.tokens if start <= old.start < old.end <= end]
+    copied = [token for token in written.tokens if start < token.end <= end and token.start < token.end]
     linked = [link for link in links if start <= link.target_start and _lies_in(echo, link)]
     for number, (copy, _) in enumerate(echo.copies, start=1):
-        tokens += [token(old, stride * number, stride * number) for old in copied]
+        # The space before a word belongs to its first piece; that of a copy belongs to the joint.
+        tokens += [
+            _token(text, token, stride * number + max(0, start - token.start), stride * number) for token in copied
+        ]
         links += [_moved(link, copy - echo.start, stride * number) for link in linked]
-    tokens += [token(old, shift, shift) for old in written.tokens if old.start >= end]
+    tokens += [_token(text, token, shift, shift) for token in written.tokens if token.start >= end]
     links += [_moved(link, 0, shift) for link in written.links if link.target_start >= end]
     return Written(text, tuple(tokens), tuple(links))
+
+
+def _token(text: str, token: TokenScore, by: int, end_by: int) -> TokenScore:
+    start, end = token.start + by, token.end + end_by
+    return TokenScore(text[start:end], start, end, token.log_prob)
 
 
 def _lies_in(echo: Echo, link: AlignedWords) -> bool:

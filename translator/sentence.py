@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 
 from translator.alignment import AlignedWords, Side, align_words
@@ -18,8 +17,6 @@ from translator.tokenizer import Decoded, Tokenizer
 from translator.translation import TokenScore
 from translator.verbatim import mask
 
-GERMAN = "de"  # whose nouns have capitals
-
 
 @dataclass(frozen=True)
 class SourceSentence:
@@ -32,6 +29,7 @@ class SourceSentence:
         spans: Character span in `text` of each id; empty for special tokens.
         shouted: It is in capitals, which `ids` do not show; its translation shall be too.
         echoes: What it says several times in a row and `ids` say once; its translation shall say it as often.
+        target: Language of its translation.
     """
 
     text: str
@@ -40,6 +38,7 @@ class SourceSentence:
     spans: list[tuple[int, int]]
     shouted: bool = False
     echoes: tuple[Echo, ...] = ()
+    target: str = ""
 
     @property
     def unknown(self) -> list[str]:
@@ -90,6 +89,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str, i
         [(0, 0), *once.in_full(masked.unmasked(spans)), (len(normalised.text), len(normalised.text))],
         shouted,
         once.echoes,
+        target,
     )
 
 
@@ -119,19 +119,13 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
     )
     written, lost = Written(text, tokens, tuple(links)), tuple[Echo, ...]()
     if sentence.echoes:
-        small = str if sentence.shouted else partial(_small, tokenizer=tokenizer, target=sentence.ids[0])
-        written, lost = say_again(written, sentence.echoes, small=small)
+        written, lost = say_again(
+            written, sentence.echoes, tokenizer=tokenizer, target=sentence.target, shouted=sentence.shouted
+        )
     warnings = _warnings(sentence, written.text, hypothesis) + tuple(_said_once(sentence, echo) for echo in lost)
     return TargetSentence(
         written.text, written.tokens, _traced(written.links, sentence), hypothesis.score, weigh(hypothesis), warnings
     )
-
-
-def _small(word: str, tokenizer: Tokenizer, target: int) -> str:
-    """Writes what began a sentence as it is written inside: small, but for German words that then take more pieces."""
-    small = word[:1].lower() + word[1:]
-    nouns = GERMAN in tokenizer.languages and target == tokenizer.language_id(GERMAN)
-    return word if nouns and len(tokenizer.encode(small)) > len(tokenizer.encode(word)) else small
 
 
 def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, tokenizer: Tokenizer) -> str:
@@ -278,7 +272,7 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
 
 def _said_once(sentence: SourceSentence, echo: Echo) -> str:
     said, times = _shown(sentence.text[echo.start : echo.end]), len(echo.copies) + 1
-    return f"{said} is said {times} times in the text and once in its translation."
+    return f"{said} is said {times} times in the text, and may be said fewer times in its translation."
 
 
 def _shown(text: str, limit: int = 40) -> str:

@@ -16,8 +16,8 @@
  * second below, and what is not a number comes out as none. */
 
 static inline Floats exponential(Floats x) {
-    /* 2^n times a polynomial of the rest (the best of degree 5), within 3 units in the last place; below -100 and above
-     * 87 that of these. */
+    /* 2^n times a polynomial of the rest (the best of degree 5), within 3 units in the last place; below
+     * LEAST_POWER and above 87 that of these. */
     x = lesser(all_of(87.0f), greater(all_of(LEAST_POWER), x));
     const Floats n = rounded(times(x, all_of(1.44269504f)));
     Floats r = minus_times(x, n, all_of(0.693359375f));

@@ -10,7 +10,7 @@ from tests.training.small_run import make_trainer
 from training.blend import blend
 from training.export import export
 from training.model_card import model_card
-from translator.checkpoint import Checkpoint, load_checkpoint, read_manifest
+from translator.checkpoint import Checkpoint, load_checkpoint, read_manifest, save_checkpoint
 from translator.errors import InputError
 
 
@@ -39,16 +39,28 @@ def test_weights_lie_between(run: Path, share: float, times: float) -> None:
 
 def test_the_manifest_and_the_card_say_with_what(run: Path) -> None:
     manifest = blend(load_checkpoint(run), doubled(run), share=0.25).manifest
-    assert manifest.training["blended_with"] == {"name": "twice", "weights_sha256": "ab" * 32, "share": 0.25}
+    assert manifest.training["blended_with"] == [{"name": "twice", "weights_sha256": "ab" * 32, "share": 0.25}]
     assert "Its weights are blended with those of twice (abababababab), whose share is 0.25." in model_card(manifest)
     assert manifest.scores == manifest.calibrations == ()
 
 
 def test_an_export_may_blend(run: Path, tmp_path: Path) -> None:
-    export(run, tmp_path / "out", stored_type="float32", blend_with=run, blend_share=0.5)
+    save_checkpoint(tmp_path / "twice", doubled(run), card="")
+    export(run, tmp_path / "out", stored_type="float32", blend_with=tmp_path / "twice", blend_share=0.5)
     before, after = load_checkpoint(run).model.state_dict(), load_checkpoint(tmp_path / "out").model.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert read_manifest(tmp_path / "out").training["blended_with"]["share"] == 0.5
+    for name, weight in before.items():
+        torch.testing.assert_close(after[name], weight * 1.5)
+    assert read_manifest(tmp_path / "out").training["blended_with"][0]["share"] == 0.5
+
+
+def test_what_is_blended_stays_as_it_is_and_a_second_blend_is_remembered_too(run: Path) -> None:
+    checkpoint, other = load_checkpoint(run), doubled(run)
+    first = blend(checkpoint, other, share=1)
+    assert all(
+        torch.equal(weight, checkpoint.model.state_dict()[name])
+        for name, weight in load_checkpoint(run).model.state_dict().items()
+    )
+    assert len(blend(first, other, share=0.5).manifest.training["blended_with"]) == 2
 
 
 def test_what_cannot_be_blended_is_refused(run: Path) -> None:
@@ -58,3 +70,6 @@ def test_what_cannot_be_blended_is_refused(run: Path) -> None:
     stranger = other._replace(manifest=replace(other.manifest, name="stranger", tokenizer_sha256="other"))
     with pytest.raises(InputError, match="and stranger differ in sizes or tokenizer"):
         blend(one, stranger, share=0.5)
+    paid = other._replace(manifest=replace(other.manifest, licence="proprietary"))
+    with pytest.raises(InputError, match="differ in licence or directions"):
+        blend(one, paid, share=0.5)

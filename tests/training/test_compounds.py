@@ -21,7 +21,7 @@ def test_every_statement_is_read_at_most_once_and_on_both_sides_in_one_order(cha
         verbs = [word for word in re.findall(r"\w+", source) if word in VERBS]
         assert [word for word in re.findall(r"\w+", target) if word in VERBS] == verbs
         assert len(source.split(", ")) == len(target.split(", ")) <= max(LENGTHS)
-        kinds = [re.findall(r"\b(und|aber|denn)\b", source), re.findall(r"\b(et|mais|parce que)\b", target)]
+        kinds = [re.findall(r"\b(und|aber|denn)\b", source), re.findall(r"\b(et|mais|car)\b", target)]
         assert [CONJUNCTIONS["de"].index(word) for word in kinds[0]] == [
             CONJUNCTIONS["fr"].index(word) for word in kinds[1]
         ]
