@@ -1,4 +1,4 @@
-"""What a text says several times in a row is translated once, and said as often: "No, no, no!", "Please, please help".
+"""What a text says several times in a row is translated once and said as often: "No, no, no!", "I know, I know.".
 
 A model that counts badly loses one of three, or says four, or takes a word that stands alone three times for a name. So
 it reads what is said again once; the translation of that is said again, with the same commas or spaces between. It is

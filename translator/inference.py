@@ -231,6 +231,8 @@ class Translator:
             For each pair the record that `translate` gives, as if the model had written the target itself: its score by
             the checkpoint's length penalty, its tokens and its alignment, with offsets into the texts as they came.
 
+        What a source says several times in a row is read as often; `translate` reads it once, and may score otherwise.
+
         A target in capitals, of a source in capitals, is judged in small letters: nouns that German writes with a
         capital count as slips then.
 

@@ -68,7 +68,8 @@ class Translation:
         score: Mean over sentences of the length-normalised log-probability (Wu et al. 2016, eq. 14), at most 0;
             0 when nothing had to be translated.
         sentences: Every sentence that was translated, with its score and confidence.
-        tokens: Every piece with its log-probability.
+        tokens: Every piece with its log-probability. Of what is said several times in a row the model wrote one; the
+            pieces of the others are its again, and what joins them has none.
         alignment: Word links with character offsets into `source_text` and `text`.
         alternatives: Further translations of the whole text, when n_best asked for them, best first.
         warnings: What could not be done, each a sentence for people; empty when all went well.
