@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from training.config import TrainingConfig
+from translator.errors import ConfigError
 
 Precision = Literal["bfloat16", "float32"]
 
@@ -20,7 +21,16 @@ def make_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.Ada
 
 
 def choose_precision(wanted: Literal["auto", "bfloat16", "float32"], device: torch.device) -> Precision:
-    """Returns what is wanted; "auto" takes bfloat16 where the processor multiplies it natively."""
+    """Returns what is wanted; "auto" takes bfloat16 where the processor multiplies it natively.
+
+    Raises:
+        ConfigError: bfloat16 is wanted on a processor on which PyTorch has no LSTM in it.
+    """
+    if wanted == "bfloat16" and device.type == "cpu" and not can_learn_in_bfloat16():
+        raise ConfigError(
+            "training.precision is bfloat16, which PyTorch's LSTM has not on this processor (it wants AVX-512); choose "
+            "float32 or auto."
+        )
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -29,3 +39,9 @@ def choose_precision(wanted: Literal["auto", "bfloat16", "float32"], device: tor
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     native = any(getattr(torch.cpu, question, lambda: False)() for question in questions)
     return "bfloat16" if native else "float32"
+
+
+def can_learn_in_bfloat16() -> bool:
+    """Whether PyTorch has an LSTM in bfloat16 for this processor; where it does not say, it is tried."""
+    ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    return bool(ask())

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+import training.optimizer
 from training.config import TrainingConfig
 from training.optimizer import choose_precision, make_optimizer
+from translator.errors import ConfigError
 
 CPU = torch.device("cpu")
 
@@ -22,8 +24,18 @@ def test_decay_pulls_on_matrices_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
-def test_a_precision_that_is_asked_for_is_taken(wanted: Literal["bfloat16", "float32"]) -> None:
+def test_a_precision_that_is_asked_for_is_taken(
+    monkeypatch: pytest.MonkeyPatch, wanted: Literal["bfloat16", "float32"]
+) -> None:
+    monkeypatch.setattr(training.optimizer, "can_learn_in_bfloat16", lambda: True)
     assert choose_precision(wanted, CPU) == wanted
+
+
+def test_bfloat16_is_refused_where_no_lstm_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.optimizer, "can_learn_in_bfloat16", lambda: False)
+    assert choose_precision("float32", CPU) == "float32"
+    with pytest.raises(ConfigError, match=r"precision is bfloat16, which PyTorch's LSTM has not .* choose float32 or"):
+        choose_precision("bfloat16", CPU)
 
 
 @pytest.mark.parametrize(

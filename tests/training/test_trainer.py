@@ -29,6 +29,7 @@ from training.config import load_config
 from training.distributed import Workers
 from training.experiment import trainer_for
 from training.loss import SMALLEST_SHARE
+from training.optimizer import can_learn_in_bfloat16
 from training.schedule import learning_rate
 from training.trainer import Trainer
 from training.validation import Validation
@@ -309,6 +310,7 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
     assert_same_run(tmp_path / "small", uninterrupted)
 
 
+@pytest.mark.skipif(not can_learn_in_bfloat16(), reason="PyTorch's LSTM has no bfloat16 on this processor")
 def test_with_bfloat16_too(tmp_path: Path) -> None:
     runs = []
     for name, stops in (("whole", [None]), ("parts", [3, None])):
