@@ -41,7 +41,8 @@ def test_the_manifest_and_the_card_say_with_what(run: Path) -> None:
     manifest = blend(load_checkpoint(run), doubled(run), share=0.25).manifest
     assert manifest.training["blended_with"] == [{"name": "twice", "weights_sha256": "ab" * 32, "share": 0.25}]
     assert "Its weights are blended with those of twice (abababababab), whose share is 0.25." in model_card(manifest)
-    assert manifest.scores == manifest.calibrations == ()
+    assert not manifest.scores
+    assert not manifest.calibrations
 
 
 def test_an_export_may_blend(run: Path, tmp_path: Path) -> None:
