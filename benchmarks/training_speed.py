@@ -8,9 +8,9 @@ decoder of 512 with attention, 8,000 pieces, dropout 0.3, label smoothing 0.1, b
 a second decoder layer instead of input feeding, so it computes more a token, not less. Rates are real target tokens
 (no padding) a second; the first third of each run is warm-up and is left out.
 
-Ours is also told as a share of what the processor could do: of its bfloat16 matrix rate, measured between every eighth
-update and the next, what the products with weights need, forwards and twice backwards (attention, which needs a
-hundredth of it, is not counted).
+Ours is also told as a share of what the processor could do: of its matrix rate in the precision it trains in, measured
+between every eighth update and the next, what the products with weights need, forwards and twice backwards (attention,
+which needs a hundredth of it, is not counted).
 """
 
 import argparse
@@ -66,7 +66,7 @@ def main() -> None:
     for name, measured in rates.items():
         median = statistics.median(measured)
         print(f"{name:15} median {median:7,.0f} target tokens/s; Carousel is {ours / median:.2f} times as fast")
-    print(f"Carousel reaches {statistics.median(shares):.0%} of what the matrix rate in bfloat16 allows (median)")
+    print(f"Carousel reaches {statistics.median(shares):.0%} of what the matrix rate allows (median)")
 
 
 def _arguments() -> argparse.Namespace:
@@ -106,16 +106,18 @@ def _ours(options: argparse.Namespace, work: Path) -> tuple[float, float]:
             break
         updates += 1
         if updates % 8 == 1:
-            limits.append(_matrix_rate() / (6 * multiplied))  # a multiplication and an addition, three times
+            # A multiplication and an addition, three times.
+            limits.append(_matrix_rate(trainer.precision) / (6 * multiplied))
             aside += time.perf_counter() - now
     if not limits:
         raise SystemExit(f"{options.seconds} seconds are too few to measure an update after the warm-up")
     return tokens / passed, statistics.median(limits)
 
 
-def _matrix_rate() -> float:
-    """Measures the processor: operations a second of a product in bfloat16, of the rows of a batch."""
-    rows, weight = torch.ones(BATCH_TOKENS, 1024).bfloat16(), torch.ones(1024, 2048).bfloat16()
+def _matrix_rate(precision: str) -> float:
+    """Measures the processor: operations a second of a product in this precision, of the rows of a batch."""
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    rows, weight = torch.ones(BATCH_TOKENS, 1024, dtype=kind), torch.ones(1024, 2048, dtype=kind)
     rows @ weight
     started = time.perf_counter()
     for _ in range(3):
