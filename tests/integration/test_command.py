@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from itertools import product
 from pathlib import Path
@@ -400,6 +401,7 @@ def test_at_a_terminal_every_line_is_answered_and_ctrl_c_ends(model: Path) -> No
         for line in (b"12\n", b"13\n"):
             os.write(keyboard, line)
             assert process.stdout.readline() == line.decode()  # a number is copied
+        time.sleep(0.5)  # until it reads again: a signal between Python's look for one and the read is not heard
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=30)
         assert (process.returncode, complaint) == (130, "Interrupted.\n")
