@@ -116,7 +116,7 @@ def variants(
         "renamed": renamed,
         "renumbered": renumbered,
         "repeated": repeated,
-        "quoted": partial(quoted, phrases=foreign_phrases(*languages, corpora)),
+        "quoted": partial(quoted, phrases=foreign_phrases(*languages, corpora) if config.quoted else []),
     }
     for name, change in changes.items():
         if share := float(getattr(config, name)):

@@ -21,7 +21,7 @@ from translator.translation import TokenScore
 
 Span = tuple[int, int]
 
-COMMA, SPACE = ", ", " "
+SPACE = " "
 CERTAIN = 3  # so many times in a row is hardly ever grammar
 LEAST_WEIGHT = 0.5  # of the links that tell where an echo is translated
 GERMAN = "de"  # whose nouns have capitals
@@ -38,6 +38,7 @@ _RUN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SPOKEN = re.compile(r"\w+")
 _CLAUSE_BEGINS = re.compile(r"(?:^|[,;:.!?\u2026\"\u00ab\u201e\u201c(-])[ ]?[\u00a1\u00bf]?$")
 _CLAUSE_ENDS = re.compile(r"\s?(?:$|[,;:.!?\u2026\"\u00bb\u201c\u201d)])")
 _ENGLISH_I = re.compile(r"I\b")  # a capital everywhere
@@ -50,7 +51,7 @@ class Echo(NamedTuple):
         start: Where it stands first.
         end: One past that.
         copies: Where it stands again.
-        joint: What is between: `COMMA` or `SPACE`.
+        joint: What is between: a comma and a space, or `SPACE`.
         whole: Nothing else is said.
         began: Its capital is that of the sentence it begins.
     """
@@ -99,11 +100,19 @@ def abridge(text: str) -> Abridged:
         >>> abridge("No, no, no!").text, abridge("Der, der das sagt").text
         ('No!', 'Der, der das sagt')
     """
-    echoes = tuple(_echoes(text))
+    said = _SPOKEN.findall(text.lower())
+    echoes = tuple(_echoes(text)) if len(set(said)) < len(said) else ()  # most sentences say nothing twice
+    if not echoes:
+        return unabridged(text)
     kept = list(range(len(text) + 1))
     for echo in reversed(echoes):
         del kept[echo.end : echo.copies[-1][1]]
     return Abridged("".join(text[place] for place in kept[:-1]), tuple(kept), echoes)
+
+
+def unabridged(text: str) -> Abridged:
+    """The text as it is, whatever it says again."""
+    return Abridged(text, tuple(range(len(text) + 1)), ())
 
 
 def _echoes(text: str) -> list[Echo]:

@@ -8,7 +8,7 @@ from itertools import takewhile
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
 from translator.confidence import Evidence, weigh
-from translator.echoes import Abridged, Echo, Written, abridge, say_again
+from translator.echoes import Echo, Written, abridge, say_again, unabridged
 from translator.numbers import lost_numbers
 from translator.repetition import has_loop
 from translator.scoring import Hypothesis
@@ -74,7 +74,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str, i
     """
     normalised = normalise(text)
     plain = plain_quotes(normalised.text)
-    once = Abridged(plain, tuple(range(len(plain) + 1)), ()) if in_full else abridge(plain)
+    once = unabridged(plain) if in_full else abridge(plain)
     masked = mask(once.text, tokenizer.letters)
     ids, spans = tokenizer.encode_with_spans(masked.text)
     shouted = False
@@ -122,7 +122,7 @@ def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenize
         written, lost = say_again(
             written, sentence.echoes, tokenizer=tokenizer, target=sentence.target, shouted=sentence.shouted
         )
-    warnings = _warnings(sentence, written.text, hypothesis) + tuple(_said_once(sentence, echo) for echo in lost)
+    warnings = _warnings(sentence, written.text, hypothesis) + tuple(_perhaps_fewer(sentence, echo) for echo in lost)
     return TargetSentence(
         written.text, written.tokens, _traced(written.links, sentence), hypothesis.score, weigh(hypothesis), warnings
     )
@@ -270,7 +270,7 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
     return tuple(found)
 
 
-def _said_once(sentence: SourceSentence, echo: Echo) -> str:
+def _perhaps_fewer(sentence: SourceSentence, echo: Echo) -> str:
     said, times = _shown(sentence.text[echo.start : echo.end]), len(echo.copies) + 1
     return f"{said} is said {times} times in the text, and may be said fewer times in its translation."
 
