@@ -6,9 +6,10 @@ model learns to understand the careless and to write with care.
 
 Others have modules of their own: those that teach copying (`training.copying`), words of another language in quotes
 (`training.quotations`), a word said again (`training.emphasis`), an utterance said again inside of a sentence
-(`training.insistence`), sentences made one by "and" (`training.compounds`), the same text in other pieces
-(`training.resegmentation`). Where text becomes pieces (`training.pieces`) pairs are joined to a long one, because a
-model that has read short sentences alone loses its way in a long one; and such of which one pair needs no translating.
+(`training.insistence`), parts of sentences alone (`training.excerpts`), sentences made one by "and"
+(`training.compounds`), the same text in other pieces (`training.resegmentation`). Where text becomes pieces
+(`training.pieces`) pairs are joined to a long one, because a model that has read short sentences alone loses its way
+in a long one; and such of which one pair needs no translating.
 """
 
 import random
@@ -54,6 +55,8 @@ class AugmentationConfig:
         emphasised: A word said several times where it stands, and its translation as often; asks for links.
         quoted: On both sides the same words, of another language or the target's, in quotes.
         insisted: A short sentence said several times as one, alone or before another.
+        excerpted: What stands between commas on both sides, as an utterance of its own, and words of a dictionary;
+            asks for links.
         lengthy: Pairs of many words, as they are.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
@@ -73,6 +76,7 @@ class AugmentationConfig:
     emphasised: float = 0.0
     quoted: float = 0.0
     insisted: float = 0.0
+    excerpted: float = 0.0
     lengthy: float = 0.0
     resegmented: float = 0.0
     compounded: float = 0.0

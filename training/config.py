@@ -255,11 +255,12 @@ class ExperimentConfig:
 
     def _check_dresses(self, corpus: CorpusConfig) -> None:
         """Refuses a dress that asks for what the corpus has not."""
-        if self.augmentation.emphasised and corpus.links_file is None:
-            raise ConfigError(
-                f"augmentation.emphasised is set, and {corpus.source_file.name} comes without links_file; make one by "
-                "carousel link, or leave it out."
-            )
+        for dress in ("emphasised", "excerpted"):
+            if getattr(self.augmentation, dress) and corpus.links_file is None:
+                raise ConfigError(
+                    f"augmentation.{dress} is set, and {corpus.source_file.name} comes without links_file; make one by "
+                    "carousel link, or leave it out."
+                )
         unknown = sorted({corpus.source, corpus.target} - CONJUNCTIONS.keys())
         if self.augmentation.compounded and unknown:
             raise ConfigError(

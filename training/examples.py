@@ -111,6 +111,7 @@ def _dresses(
         (2000, augmentation.emphasised, lambda part, chance: part.emphasised(tokenizer, chance)),
         (3000, augmentation.compounded, lambda part, chance: part.compounded(languages, tokenizer, chance)),
         (4000, augmentation.insisted, lambda part, chance: part.insisted(tokenizer, chance)),
+        (6000, augmentation.excerpted, lambda part, chance: part.excerpted(languages, tokenizer, chance)),
         (5000, augmentation.lengthy, lambda part, chance: part.lengthy()),
     ]
     for seed, share, rewrite in rewritten:

@@ -12,6 +12,7 @@ from training.compounds import compounds
 from training.copying import Pair
 from training.dataset import Ids
 from training.emphasis import emphasised
+from training.excerpts import excerpts
 from training.insistence import insisted
 from training.links import NOWHERE, Guide, turned
 from training.resegmentation import Resegmenter
@@ -75,6 +76,10 @@ class Pieces(NamedTuple):
     def insisted(self, tokenizer: Tokenizer, chance: random.Random) -> "Pieces":
         """Short sentences said several times as one."""
         return _of_text(insisted(self.pairs, chance), tokenizer)
+
+    def excerpted(self, languages: tuple[str, str], tokenizer: Tokenizer, chance: random.Random) -> "Pieces":
+        """Parts of sentences, as far as words are linked, and words of a dictionary, as utterances."""
+        return _of_text(excerpts(self.pairs, self.links or [], languages, chance), tokenizer)
 
     def lengthy(self) -> "Pieces":
         """The pairs of which a side has more than `LENGTHY` words, as they are."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from training.augmentation import AugmentationConfig
 from training.config import ExperimentConfig, TokenizerConfig
 from training.corpus import load_corpus
 from training.dataset import Dataset, DirectedCorpus, Ids
@@ -139,7 +140,9 @@ def load_prepared(folder: Path, config: ExperimentConfig) -> PreparedText:
         table: dict[str, Any] = json.loads((place / TEXT).read_text(encoding="utf-8"))
         if table["format"] != FORMAT:
             raise CorpusError(f"{folder} has format {table['format']}, wanted {FORMAT}; prepare it anew.")
-        if difference := _difference(table["settings"], _settings(config)):
+        # A dress that came later was not worn.
+        worn = asdict(AugmentationConfig()) | table["settings"]["augmentation"]
+        if difference := _difference(table["settings"] | {"augmentation": worn}, _settings(config)):
             raise CorpusError(f"{folder} was prepared with {difference}; prepare it anew, or train without --prepared.")
         contents = {name: (place / name).read_bytes() for name in (PIECES, TOKENIZER)}
         for name, content in contents.items():

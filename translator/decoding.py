@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
 from translator.engine import DecodingEngine
 from translator.errors import CancelledError, ConfigError
@@ -64,13 +63,11 @@ class DecodingQueue:
         """Begins with nothing to do."""
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, wanted at least 1.")
-        self._search = BeamSearch(
-            engine.session(),
+        self._search = engine.search(
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
             options=options,
             forbidden_ids=[tokenizer.pad_id, tokenizer.bos_id, *map(tokenizer.language_id, tokenizer.languages)],
-            device=engine.device,
         )
         self._most, self._batch_size = options.n_best, batch_size
         self._lots: dict[int, _Lot] = {}

@@ -2,9 +2,9 @@
  * by kernels_avx2.c, for those with AVX2.
  *
  * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing
- * here knows of Python; nothing is kept between calls; a row never sees another, so that its numbers are the same to
- * the bit whoever else is in the batch. Matrices are row-major and dense. Those that take memory return -1 if there is
- * none.
+ * here knows of Python; nothing is kept between calls, but by search.h; a row never sees another, so that its numbers
+ * are the same to the bit whoever else is in the batch. Matrices are row-major and dense. Those that take memory return
+ * -1 if there is none.
  *
  * Products are of unsigned rows (moved up by 128) with signed weights, summed exactly in 32 bits. Weights lie in blocks
  * of 16 outputs; within one, four inputs of each output side by side: what one VNNI instruction multiplies, and sixteen
@@ -23,7 +23,7 @@
 
 /* Raised with every change of what a function or a structure below takes, or of how weights lie: kernels.py uses no
  * other. */
-int carousel_interface(void) { return 3; }
+int carousel_interface(void) { return 4; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -524,7 +524,31 @@ static void softmax(float* scores, int64_t length) {
     for (int64_t s = 0; s < length; s++) scores[s] /= sum;
 }
 
-/* context[row] = sum over heads and positions of share * values; weights[row] = mean over heads of the shares.
+/* One row asks the `length` positions of its sentence, for which `shares` has room:
+ *     context = sum over heads and positions of share * values; weights[length] = mean over heads of the shares
+ */
+static void attend(const float* asked, const float* keys, const uint16_t* values, int64_t length, int64_t heads,
+                   int64_t key_width, int64_t value_width, float* context, float* weights, float* shares) {
+    memset(context, 0, (size_t)value_width * sizeof(float));
+    memset(weights, 0, (size_t)length * sizeof(float));
+    for (int64_t head = 0; head < heads; head++) {
+        const float* key = keys + head * key_width;
+        const uint16_t* value = values + head * value_width;
+        for (int64_t s = 0; s < length; s++)
+            shares[s] = dot(asked + head * key_width, key + s * heads * key_width, key_width);
+        softmax(shares, length);
+        for (int64_t s = 0; s < length; s++) weights[s] += shares[s] / heads;
+        for (int64_t i = 0; i < value_width; i += 16) {
+            const Lanes those = first(value_width - i);
+            Floats total = load_first(those, context + i);
+            for (int64_t s = 0; s < length; s++)
+                total = times_plus(all_of(shares[s]), widened(value + s * heads * value_width + i, those), total);
+            store_first(context + i, those, total);
+        }
+    }
+}
+
+/* `attend` for rows of several sentences; weights are 0 on padding.
  *
  * keys [sentences][length][heads][key_width] · values in bfloat16 [sentences][length][heads][value_width] · padding
  * [sentences][length] · places[row] is k + beam_size * b for a row of sentence b.
@@ -532,7 +556,6 @@ static void softmax(float* scores, int64_t length) {
 int carousel_attend(const float* queries, int64_t rows, const int64_t* places, int64_t beam_size, const float* keys,
                     const uint16_t* values, const uint8_t* padding, int64_t length, int64_t heads, int64_t key_width,
                     int64_t value_width, float* context, float* weights, int threads) {
-    memset(context, 0, (size_t)(rows * value_width) * sizeof(float));
     memset(weights, 0, (size_t)(rows * length) * sizeof(float));
     int failed = 0;
 #pragma omp parallel num_threads(threads) reduction(| : failed) if (rows * length * value_width >= WORTH_A_TEAM / 4)
@@ -545,23 +568,10 @@ int carousel_attend(const float* queries, int64_t rows, const int64_t* places, i
             const uint8_t* absent = padding + sentence * length;
             int64_t real = length; /* padding lies behind the tokens */
             while (real > 0 && absent[real - 1]) real--;
-            float* sum = context + row * value_width;
-            for (int64_t head = 0; shares && head < heads; head++) {
-                const float* asked = queries + (row * heads + head) * key_width;
-                const float* key = keys + (sentence * length * heads + head) * key_width;
-                const uint16_t* value = values + (sentence * length * heads + head) * value_width;
-                for (int64_t s = 0; s < real; s++) shares[s] = dot(asked, key + s * heads * key_width, key_width);
-                softmax(shares, real);
-                for (int64_t s = 0; s < real; s++) weights[row * length + s] += shares[s] / heads;
-                for (int64_t i = 0; i < value_width; i += 16) {
-                    const Lanes those = first(value_width - i);
-                    Floats total = load_first(those, sum + i);
-                    for (int64_t s = 0; s < real; s++)
-                        total =
-                            times_plus(all_of(shares[s]), widened(value + s * heads * value_width + i, those), total);
-                    store_first(sum + i, those, total);
-                }
-            }
+            if (shares)
+                attend(queries + row * heads * key_width, keys + sentence * length * heads * key_width,
+                       values + sentence * length * heads * value_width, real, heads, key_width, value_width,
+                       context + row * value_width, weights + row * length, shares);
         }
         free(shares);
     }
@@ -668,6 +678,8 @@ int carousel_best(const Rows* input, int64_t rows, const Product* product, const
     free(best_ids);
     return -failed;
 }
+
+#include "search.h"
 
 #else
 

@@ -27,13 +27,15 @@ LEVELS = 127
 ZERO_POINT = 128
 """VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
 reference kernel, hundreds of times as slow."""
-INTERFACE = 3
+INTERFACE = 4
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
 
-class _Product(ctypes.Structure):
+class Product(ctypes.Structure):
+    """A product as `kernels.c` has it."""
+
     _fields_ = (
         ("weights", _POINTER),
         ("shift", _POINTER),
@@ -50,7 +52,7 @@ class _Rows(ctypes.Structure):
 
 
 class _Direction(ctypes.Structure):
-    _fields_ = (("inputs", _Product), ("recurrent", _Product))
+    _fields_ = (("inputs", Product), ("recurrent", Product))
 
 
 class _Layer(ctypes.Structure):
@@ -62,13 +64,15 @@ class _Layer(ctypes.Structure):
     )
 
 
-class _Library(NamedTuple):
+class Library(NamedTuple):
+    """What was loaded: its functions, what the processor has, and how many inputs of an output lie side by side."""
+
     functions: Any
     level: int
     together: int
 
 
-_INPUT = [ctypes.POINTER(_Rows), _INT64, ctypes.POINTER(_Product)]
+_INPUT = [ctypes.POINTER(_Rows), _INT64, ctypes.POINTER(Product)]
 _ARGUMENTS: dict[str, list[Any]] = {
     "carousel_multiply": [*_INPUT, _POINTER, _INT, _INT],
     "carousel_lstm": [*_INPUT, _INT64, _POINTER, _INT64, *[_POINTER] * 5, _INT, _INT],
@@ -81,7 +85,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
 
 
 @lru_cache(maxsize=1)
-def _library() -> _Library | None:
+def _library() -> Library | None:
     """Loads the first of what was built beside this file that this processor can run, which is the quicker.
 
     Its threads are those of the libgomp that PyTorch has loaded already.
@@ -92,7 +96,7 @@ def _library() -> _Library | None:
     return None
 
 
-def _opened(path: Path) -> _Library | None:
+def _opened(path: Path) -> Library | None:
     """Loads one file; None if it is for another machine or version, or this processor lacks what it needs."""
     try:
         functions = ctypes.CDLL(str(path))
@@ -104,7 +108,7 @@ def _opened(path: Path) -> _Library | None:
     except (OSError, AttributeError):
         return None
     functions.carousel_tanh.restype = functions.carousel_origins.restype = None
-    return _Library(functions, level, together)
+    return Library(functions, level, together)
 
 
 def available() -> bool:
@@ -112,10 +116,15 @@ def available() -> bool:
     return _library() is not None
 
 
-def _needed() -> _Library:
-    if (library := _library()) is None:
+def library() -> Library:
+    """Returns what was loaded.
+
+    Raises:
+        RuntimeError: The kernels are not available.
+    """
+    if (loaded := _library()) is None:
         raise RuntimeError("the kernels are not available here.")
-    return library
+    return loaded
 
 
 def in_levels(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +147,7 @@ class Int8Product:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> None:
         """Packs the weights: [out / 16, in / 4, 16, 4], or with 2 for 4, filled up with 0."""
-        self.library = _needed()
+        self.library = library()
         together = self.library.together
         self.out, width = weight.shape
         whole, scale = in_levels(weight)
@@ -152,7 +161,7 @@ class Int8Product:
         self._bias = torch.full((len(levels),), -torch.inf)
         self._bias[: self.out] = 0.0 if bias is None else bias
         self._filled = levels.shape[0]
-        self.product = _Product(
+        self.product = Product(
             *(part.data_ptr() for part in (self._packed, self._shift, self._scale, self._bias)),
             levels.shape[1],
             len(levels),
@@ -294,13 +303,13 @@ def attend(
     Returns:
         context [N, M], summed over heads, and the weights, their mean, exactly 0 on padding. [N, S]
     """
-    library = _needed()
+    loaded = library()
     queries, places, keys, values, padding = (part.contiguous() for part in (queries, places, keys, values, padding))
     rows, length = queries.shape[0], padding.shape[1]
     key_width, value_width = keys.shape[2] // heads, values.shape[2] // heads
     context, weights = torch.empty(rows, value_width), torch.empty(rows, length)
     _check(
-        library.functions.carousel_attend(
+        loaded.functions.carousel_attend(
             queries.data_ptr(),
             rows,
             *(places.data_ptr(), beam_size),
@@ -318,10 +327,10 @@ def tanh(left: Tensor, right: Tensor | None = None) -> Tensor:
 
     PyTorch's takes the numbers at the end of a batch by themselves, and gives another last digit.
     """
-    library = _needed()
+    loaded = library()
     result = torch.empty(left.shape)
     second = (None, 0) if right is None else (right.data_ptr(), right.stride(0))
-    library.functions.carousel_tanh(
+    loaded.functions.carousel_tanh(
         *left.shape, left.data_ptr(), left.stride(0), *second, result.data_ptr(), torch.get_num_threads()
     )
     return result
@@ -342,7 +351,7 @@ def origins(states: Tensor, sources: Tensor, written: Tensor) -> Tensor:
     batch, tokens, width = states.shape
     result = torch.empty(batch, tokens, sources.shape[1])
     pointers = (part.data_ptr() for part in (states, sources, written, result))
-    _needed().functions.carousel_origins(batch, tokens, sources.shape[1], width, *pointers, torch.get_num_threads())
+    library().functions.carousel_origins(batch, tokens, sources.shape[1], width, *pointers, torch.get_num_threads())
     return result
 
 

@@ -97,23 +97,23 @@ class OutputLayer:
     ) -> None:
         """Packs the weights."""
         computed_as: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
-        self._product = make_product(weight, bias, bound=1, compute_type=computed_as, use_kernels=use_kernels)
-        self._shortlist, self._bias = shortlist, bias
+        self.product = make_product(weight, bias, bound=1, compute_type=computed_as, use_kernels=use_kernels)
+        self.shortlist, self._bias = shortlist, bias
         if shortlist is not None:
             self._table = weight if compute_type == "float32" else weight.bfloat16()
             self._forbidden_ids = torch.tensor(shortlist.forbidden_ids, dtype=torch.int64, device=weight.device)
 
     def log_probs(self, readout: Tensor) -> Tensor:
         """Scores the whole vocabulary: [N, E] to [N, V]."""
-        return self._product(readout).log_softmax(dim=-1)
+        return self.product(readout).log_softmax(dim=-1)
 
     def all_but(self, forbidden_ids: Sequence[int]) -> Possible | None:
         """What `best` may give, if it gives anything: tokens that are not among these."""
-        if not isinstance(self._product, Int8Product):
+        if not isinstance(self.product, Int8Product):
             return None
-        possible = torch.ones(self._product.out, dtype=torch.bool)
+        possible = torch.ones(self.product.out, dtype=torch.bool)
         possible[list(forbidden_ids)] = False
-        return Possible(self._product.bits(possible), int(possible.sum()))
+        return Possible(self.product.bits(possible), int(possible.sum()))
 
     def best(self, readout: Tensor, wanted: int, possible: Possible | None) -> tuple[Tensor, Tensor] | None:
         """Scores the whole vocabulary and gives the likeliest, where there is a kernel for it; else None.
@@ -126,15 +126,15 @@ class OutputLayer:
         Returns:
             log_probs [N, W], best first, and the token_ids [N, W] that they are of.
         """
-        if possible is None or not isinstance(self._product, Int8Product):
+        if possible is None or not isinstance(self.product, Int8Product):
             return None
-        return self._product.best(readout, allowed=possible.bits, wanted=min(wanted, possible.tokens))
+        return self.product.best(readout, allowed=possible.bits, wanted=min(wanted, possible.tokens))
 
     def choose(self, sources: Sequence[Sequence[int]], beam_size: int) -> Choice | None:
         """Gathers what B sentences may be translated with; None if there is no shortlist."""
-        if self._shortlist is None:
+        if self.shortlist is None:
             return None
-        chosen = [self._shortlist.pieces(source) for source in sources]
+        chosen = [self.shortlist.pieces(source) for source in sources]
         counts = [len(pieces) for pieces in chosen if pieces is not None]
         columns = _in_steps(max([self._asked(beam_size), *counts]))
         token_ids, counted = torch.zeros(len(chosen), columns, dtype=torch.int64), torch.zeros(len(chosen), columns)
@@ -166,7 +166,7 @@ class OutputLayer:
         logits = (table @ readout.to(table.dtype).transpose(1, 2)).transpose(1, 2) + choice.bias[:, None]
         log_probs = logits.log_softmax(dim=-1)
         token_ids = choice.token_ids[:, None].expand(logits.shape).contiguous()
-        if any_whole and self._shortlist is not None:
+        if any_whole and self.shortlist is not None:
             those = choice.whole.nonzero()[:, 0]
             beam_size = readout.shape[1]
             everything = self.log_probs(readout.index_select(0, those).flatten(0, 1))  # [any * K, V]

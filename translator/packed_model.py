@@ -71,7 +71,7 @@ class PackedModel:
         width = len(first.recurrent[0])  # H
         # What is looked up or summed is rounded to bfloat16 where products are rounded anyway: half of the memory.
         self._kept_as = torch.float32 if compute_type == "float32" else torch.bfloat16
-        self._embedding_scale = model.embedding_scale
+        self.embedding_scale = model.embedding_scale
         embeddings = model.embedding.weight * model.embedding_scale
         self.embeddings = embeddings.to(self._kept_as)  # [V, E]
         self.first_gates = nn.functional.linear(embeddings, first.inputs, first.bias).to(self._kept_as)  # [V, 4H]
@@ -166,7 +166,7 @@ class PackedModel:
 
     def written(self, token_ids: Tensor) -> Tensor:
         """Output embeddings of tokens, [..., E] float32: those of the input, unscaled, as the table is shared."""
-        embedded: Tensor = nn.functional.embedding(token_ids, self.embeddings).float().div_(self._embedding_scale)
+        embedded: Tensor = nn.functional.embedding(token_ids, self.embeddings).float().div_(self.embedding_scale)
         return embedded
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:

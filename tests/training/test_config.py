@@ -164,6 +164,7 @@ def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, old: str, new: str
         ("[training]", "[training]\nalignment_weight = -1.0", "alignment_weight is -1.0, wanted at least 0"),
         ("[training]", "[training]\nalignment_weight = 0.1", "alignment_weight is set, and no corpus has a links_file"),
         ("[training]", "[augmentation]\nemphasised = 0.1\n[training]", "a.en comes without links_file"),
+        ("[training]", "[augmentation]\nexcerpted = 0.1\n[training]", "a.en comes without links_file"),
         (
             "[training]",
             SECOND_CORPUS.replace('"fr"', '"it"') + "[augmentation]\ncompounded = 0.1\n[training]",

@@ -1,6 +1,7 @@
 """Text that was prepared before: a run on it equals one that read the corpora, and other text is refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_text_of_other_settings_is_refused(
     path = write_run(tmp_path, name="changed", **SETTINGS | change)
     with pytest.raises(CorpusError, match=f"was prepared with {named}; prepare it anew"):
         train(path, prepared=prepared[1])
+
+
+def test_text_from_before_a_dress_was_invented_may_be_used(tmp_path: Path, prepared: tuple[Path, Path]) -> None:
+    folder = Path(shutil.copytree(prepared[1], tmp_path / "older"))
+    table = json.loads((folder / "text.json").read_text())
+    del table["settings"]["augmentation"]["excerpted"]
+    (folder / "text.json").write_text(json.dumps(table))
+    assert train(write_run(tmp_path, name="later", **SETTINGS | {"max_steps": 1}), prepared=folder).step == 1
 
 
 @pytest.mark.parametrize(("table", "key", "value"), [("tokenizer", "vocab_size", 31), ("cleaning", "max_tokens", 50)])

@@ -142,6 +142,7 @@ def endless(engine: DecodingEngine, tokenizer: Tokenizer, sources: list[list[int
     """Sixteen sentences of as many lots in the search, of which none ends for a while."""
     options = DecodingOptions(beam_size=1, max_length_ratio=0.0, max_length_margin=99)
     queue = DecodingQueue(engine, tokenizer, options=options)
+    assert isinstance(queue._search, BeamSearch)
     queue._search._eos_id = -1
     for _ in range(16):
         queue.add(sources[:1])

@@ -1,0 +1,76 @@
+"""Parts of sentences as utterances of their own: closed under links, marked as their language marks them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.excerpts import LONGEST, MOST_ALIKE, excerpts
+
+NO_THANKS = ("Non, merci bien.", "No, thanks."), {(0, 0), (1, 1), (2, 2), (4, 3)}
+chances = st.randoms(use_true_random=False)
+
+
+def taken(
+    pair: tuple[str, str], links: set[tuple[int, int]], languages: tuple[str, str] = ("fr", "en"), seed: int = 0
+) -> set[tuple[str, str]]:
+    """What is taken out of a pair, without its marks and capitals."""
+    found = excerpts([pair], [links], languages, random.Random(seed))
+    return {(source.strip(" .!?¡¿").lower(), target.strip(" .!?¡¿").lower()) for source, target in found}
+
+
+def test_what_marks_set_off_on_both_sides_is_taken_out() -> None:
+    assert taken(*NO_THANKS) == {("non", "no"), ("merci bien", "thanks")}
+
+
+@given(chances)
+def test_marks_are_written_as_each_language_writes_them(chance: random.Random) -> None:
+    pair, links = ("Non, merci.", "No, gracias."), {(0, 0), (1, 1), (2, 2)}
+    allowed = {("Non.", "No."), ("Non !", "¡No!"), ("non", "no"), ("Non", "No")}
+    assert excerpts([pair], [links], ("fr", "es"), chance)[0] in allowed
+
+
+def test_a_link_that_leads_out_of_a_part_keeps_it_in() -> None:
+    pair, links = NO_THANKS
+    assert taken(pair, links | {(0, 2)}) == set()
+
+
+def test_a_part_with_few_linked_words_is_not_trusted() -> None:
+    pair = ("Ja, das ist es wohl.", "Yes, that is probably it.")
+    assert taken(pair, {(0, 0), (2, 2)}, ("de", "en")) == {("ja", "yes")}
+
+
+def test_long_parts_and_quotations_stay_where_they_are() -> None:
+    long = " ".join(["ja"] * (LONGEST + 1))
+    links = {(0, 0), (1, 1), *((n, n) for n in range(2, LONGEST + 3))}
+    assert taken((f"Ja, {long}.", f"Yes, {long}."), links, ("de", "en")) == {("ja", "yes")}
+    assert taken(('Er sagt: "Ja, gut".', 'He says: "Yes, fine".'), {(0, 0), (1, 1), (4, 4), (6, 6)}, ("de", "en")) == {
+        ("er sagt", "he says")
+    }
+
+
+def test_questions_keep_their_mark_and_tags_are_none() -> None:
+    tag = ("Du kommst, oder?", "You are coming, aren't you?")
+    assert taken(tag, {(0, 0), (1, 2), (3, 4)}, ("de", "en")) == {("du kommst", "you are coming")}
+    pair = ("Nun, wo ist dein Hut?", "Well, where is your hat?")
+    links = {(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)}
+    found = excerpts([pair], [links], ("de", "en"), random.Random(0))
+    assert ("Wo ist dein Hut?", "Where is your hat?") in found
+
+
+@given(chances)
+def test_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
+    ((source, target),) = excerpts([("langsam", "slowly")], [set()], ("de", "en"), chance)
+    assert (source, target) in {("Langsam.", "Slowly."), ("Langsam!", "Slowly!")}
+
+
+@pytest.mark.parametrize("pair", [("Es regnet.", "It is raining."), ("ein sehr alter Hut", "a very old hat")])
+def test_whole_sentences_and_long_entries_are_left(pair: tuple[str, str]) -> None:
+    assert excerpts([pair], [{(0, 0), (1, 2)}], ("de", "en"), random.Random(0)) == []
+
+
+def test_what_is_said_all_the_time_is_taken_some_times() -> None:
+    pair, links = NO_THANKS
+    found = excerpts([pair] * 500, [links] * 500, ("fr", "en"), random.Random(0))
+    assert max(found.count(each) for each in set(found)) == MOST_ALIKE

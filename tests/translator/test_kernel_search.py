@@ -1,0 +1,139 @@
+"""The search by the kernels gives at every step what the search that is there to be read gives over the same model."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.translator.conftest import make_model, needs_kernels
+from translator import kernels
+from translator.beam_search import BeamSearch
+from translator.config import DecodingOptions
+from translator.engine import DecodingEngine
+from translator.errors import ConfigError
+from translator.kernel_search import KernelSearch, can_search
+from translator.products import ComputeType
+from translator.scoring import Hypothesis
+from translator.shortlist import Shortlist
+
+pytestmark = needs_kernels
+
+PAD, UNK, BOS, EOS, LANGUAGE = range(5)
+FORBIDDEN = [PAD, BOS, LANGUAGE]
+LIBRARIES = [path for path in sorted(Path(kernels.__file__).parent.glob("_kernels*.so")) if kernels._opened(path)]
+
+words = st.lists(st.integers(5, 9), min_size=1, max_size=9)  # of so few that sources say things again
+sources = st.lists(words.map(lambda ids: [LANGUAGE, *ids, EOS]), min_size=1, max_size=4)
+options = st.builds(
+    lambda beam_size, n_best, **rest: DecodingOptions(beam_size=beam_size, n_best=min(n_best, beam_size), **rest),
+    beam_size=st.integers(1, 6),
+    n_best=st.integers(1, 6),
+    length_penalty=st.sampled_from([0.0, 1.0, 1.7]),
+    coverage_penalty=st.sampled_from([0.0, 0.0, 0.4]),
+    pruning_threshold=st.sampled_from([0.0, 0.5, 1.5]),
+    decision_delay=st.sampled_from([0, 1, 3]),
+    no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
+    max_length_ratio=st.sampled_from([0.5, 2.0]),
+    max_length_margin=st.integers(1, 6),
+)
+
+
+@pytest.fixture(scope="module", autouse=True, params=LIBRARIES, ids=lambda path: path.name.split(".")[0])
+def _library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each that this processor can run has a turn, also the one that the quicker one hides."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_library", lambda: kernels._opened(request.param))
+        yield
+
+
+def engine(seed: int = 3, *, layers: int = 2, heads: int = 2, lexical_shortcut: bool = True) -> DecodingEngine:
+    model = make_model(
+        seed, weight=2.0, decoder_layers=layers, attention_heads=heads, lexical_shortcut=lexical_shortcut
+    )
+    with torch.no_grad():
+        model.output_bias[EOS] += 2.0  # some sentences end by themselves, some are cut
+    return DecodingEngine(model.requires_grad_(False), pad_id=PAD, compute_type="int8")
+
+
+def both(engine: DecodingEngine, options: DecodingOptions) -> tuple[BeamSearch, KernelSearch]:
+    assert can_search(engine)
+    plain = BeamSearch(engine.session(), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
+    return plain, KernelSearch(engine, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
+
+
+def assert_same(one: list[tuple[int, list[Hypothesis]]], other: list[tuple[int, list[Hypothesis]]]) -> None:
+    assert [ticket for ticket, _ in one] == [ticket for ticket, _ in other]
+    for (_, wanted), (_, found) in zip(one, other, strict=True):
+        assert [each.token_ids for each in found] == [each.token_ids for each in wanted]
+        for hypothesis, expected in zip(found, wanted, strict=True):
+            assert hypothesis.finished == expected.finished
+            assert hypothesis.token_log_probs == expected.token_log_probs
+            assert hypothesis.log_prob == pytest.approx(expected.log_prob)
+            assert hypothesis.score == pytest.approx(expected.score, abs=1e-5)
+            assert torch.equal(hypothesis.attention_weights, expected.attention_weights)
+            torch.testing.assert_close(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sources=sources, options=options, seed=st.integers(0, 50), data=st.data())
+def test_sentences_that_come_and_go_are_searched_the_same(
+    sources: list[list[int]], options: DecodingOptions, seed: int, data: st.DataObject
+) -> None:
+    made = engine(seed, layers=1 + seed % 3, heads=1 + seed % 2, lexical_shortcut=seed % 4 > 0)
+    plain, by_kernels = both(made, options)
+    for step in range(60):
+        if step == 0 or data.draw(st.integers(0, 5), label="whether more come") == 0:
+            n_best = data.draw(st.lists(st.integers(1, options.n_best), min_size=len(sources), max_size=len(sources)))
+            assert plain.admit(sources, n_best=n_best) == by_kernels.admit(sources, n_best=n_best)
+        if data.draw(st.integers(0, 9), label="whether one goes") == 0:
+            gone = data.draw(st.lists(st.integers(0, 6), max_size=3), label="tickets")
+            plain.cancel(gone)
+            by_kernels.cancel(gone)
+        assert_same(plain.advance(), by_kernels.advance())
+        assert plain.live == by_kernels.live
+        for ticket in range(6):
+            try:
+                settled = plain.settled(ticket)
+            except KeyError:
+                with pytest.raises(KeyError):
+                    by_kernels.settled(ticket)
+            else:
+                assert by_kernels.settled(ticket) == settled
+    assert_same(list(plain.run().items()), list(by_kernels.run().items()))
+
+
+def test_an_engine_searches_by_the_kernels_unless_it_has_a_shortlist_or_none() -> None:
+    options = DecodingOptions()
+    kinds = []
+    for shortlist, use_kernels in [(None, True), (Shortlist({}, forbidden_ids=[]), True), (None, False)]:
+        model = make_model(1).requires_grad_(False)
+        compute_type: ComputeType = "int8" if use_kernels else "float32"
+        made = DecodingEngine(
+            model, pad_id=PAD, compute_type=compute_type, shortlist=shortlist, use_kernels=use_kernels
+        )
+        kinds.append(type(made.search(bos_id=BOS, eos_id=EOS, options=options)))
+    assert kinds == [KernelSearch, BeamSearch, BeamSearch]
+
+
+def test_nothing_to_search_is_nothing_found() -> None:
+    _, search = both(engine(), DecodingOptions())
+    assert search.admit([]) == []
+    assert search.advance() == []
+    search.cancel([4])
+    assert search.run() == {}
+
+
+def test_an_end_that_is_forbidden_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing could end"):
+        KernelSearch(engine(), bos_id=BOS, eos_id=EOS, options=DecodingOptions(), forbidden_ids=[EOS])
+
+
+def test_a_search_outlives_the_names_of_its_engine() -> None:
+    _, search = both(engine(), DecodingOptions(beam_size=2))
+    search.admit([[LANGUAGE, 7, 8, EOS]] * 3)
+    gc.collect()
+    assert len(search.run()) == 3

@@ -1,0 +1,116 @@
+"""What stands between commas, as an utterance of its own: from "Non, merci !" there is "Non !" to be learnt.
+
+Corpora have calls of a word or two inside of sentences more often than alone, and a translator is asked for them alone.
+A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it.
+Words of a dictionary, which have neither capital nor mark there, are written as utterances too.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from training.copying import Pair
+from training.links import link_words
+from training.uncapitalised import Uncapitalised
+from translator.alignment import Link
+
+LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
+LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
+MOST_ALIKE = 6  # times the same excerpt is taken
+MARKS: tuple[str, ...] = (".", ".", "!", "!", "")  # that an excerpt ends in, as often; a question keeps its own
+_SETS_OFF, _FORBIDDEN = frozenset(",;:.!?…¡¿"), frozenset('"“”„«»()')
+
+
+class _Part(NamedTuple):
+    """Words of one side between marks.
+
+    Args:
+        words: Their numbers.
+        text: From the first to the last.
+        asks: Whether a question mark follows.
+    """
+
+    words: range
+    text: str
+    asks: bool
+
+
+def excerpts(
+    pairs: Sequence[Pair], links: Sequence[set[Link]], languages: tuple[str, str], chance: random.Random
+) -> list[Pair]:
+    """Returns utterances that are parts of the pairs, and such of two words that have no mark.
+
+    Args:
+        pairs: Sentence pairs.
+        links: Of the words of each (`training.links.link_words`).
+        languages: Of source and target; they decide how a mark is written.
+        chance: Decides which mark that is.
+
+    Example:
+        >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random(2))
+        [('Non.', 'No.'), ('Merci bien.', 'Thanks.')]
+    """
+    inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
+    made, taken = list[Pair](), Counter[Pair]()
+    for pair, linked in zip(pairs, links, strict=True):
+        found = [(source, target, MARKS) for source, target in _excerpts(pair, linked)]
+        if all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair):
+            found = [(_whole(pair[0]), _whole(pair[1]), MARKS[:-1])]
+        for source, target, marks in found:
+            mark = "?" if source.asks else chance.choice(marks)
+            said = (
+                _uttered(inner[0](source.text), mark, languages[0]),
+                _uttered(inner[1](target.text), mark, languages[1]),
+            )
+            taken[said] += 1
+            if taken[said] <= MOST_ALIKE:
+                made.append(said)
+    return made
+
+
+def _excerpts(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
+    """Parts of both sides that belong together: no link leads out of them, and of the words of either half have one."""
+    sources, targets = map(_parts, pair)
+    if len(sources) < 2 or len(targets) < 2:
+        return []
+    found = list[tuple[_Part, _Part]]()
+    for source in sources:
+        inside = {target for word, target in links if word in source.words}
+        target = next((part for part in targets if inside and min(inside) in part.words), None)
+        if target is None or source.asks != target.asks or max(len(source.words), len(target.words)) > LONGEST:
+            continue
+        back = {word for word, at in links if at in target.words}
+        if source.asks and min(len(source.words), len(target.words)) <= LONGEST_TAG:
+            continue
+        closed = inside <= set(target.words) and back <= set(source.words)
+        told = 2 * len(back) >= len(source.words) and 2 * len(inside) >= len(target.words)
+        if closed and told and not _FORBIDDEN & set(source.text + target.text):
+            found.append((source, target))
+    return found
+
+
+def _parts(text: str) -> list[_Part]:
+    spans, parts, first = link_words(text), list[_Part](), 0
+    marks = [_SETS_OFF.issuperset(text[start:end]) for start, end in spans]
+    for number in range(len(spans) + 1):  # behind the last word it ends as well
+        if number < len(spans) and not marks[number]:
+            continue
+        if number > first:
+            asks = number < len(spans) and "?" in text[slice(*spans[number])]
+            parts.append(_Part(range(first, number), text[spans[first][0] : spans[number - 1][1]], asks))
+        first = number + 1
+    return parts
+
+
+def _whole(text: str) -> _Part:
+    return _Part(range(len(text.split())), text, False)
+
+
+def _uttered(text: str, mark: str, language: str) -> str:
+    """The text with a mark, as its language writes it, and a capital; without a mark as it stands in a sentence."""
+    if not mark:
+        return text
+    opening = {"!": "¡", "?": "¿"}.get(mark, "") if language == "es" else ""
+    space = " " if language == "fr" and mark != "." else ""
+    return opening + text[:1].upper() + text[1:] + space + mark
