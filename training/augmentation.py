@@ -26,6 +26,7 @@ from training.records import check_range
 
 Change = Callable[[Pair, random.Random], Pair]
 
+MOST = 10  # a dress may be worn more often than the plain one: shares count from the weight of the corpus
 STOPS = (".", "。")
 DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
@@ -39,7 +40,7 @@ _LONG_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]{4,})[^\w\s]*(?!\S)")  # betwe
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Of the pairs that a dress changes, the share that an epoch reads in it besides the plain one; 0 is off.
+    """Of the pairs that a dress changes, the share that an epoch reads in it besides the plain one; 0 is off, 2 twice.
 
     Args:
         lower_case: The source in lower case.
@@ -55,8 +56,8 @@ class AugmentationConfig:
         emphasised: A word said several times where it stands, and its translation as often; asks for links.
         quoted: On both sides the same words, of another language or the target's, in quotes.
         insisted: A short sentence said several times as one, alone or before another.
-        excerpted: What stands between commas on both sides, as an utterance of its own, and words of a dictionary;
-            asks for links.
+        excerpted: What stands between commas on both sides or ends a sentence, as an utterance of its own, and words of
+            a dictionary; asks for links.
         lengthy: Pairs of many words, as they are.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
@@ -85,7 +86,7 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         """Refuses shares that cannot be."""
-        check_range(self, *(entry.name for entry in fields(self)), least=0, most=1)
+        check_range(self, *(entry.name for entry in fields(self)), least=0, most=MOST)
 
 
 class Variant(NamedTuple):

@@ -1,8 +1,9 @@
 """What stands between commas, as an utterance of its own: from "Non, merci !" there is "Non !" to be learnt.
 
 Corpora have calls of a word or two inside of sentences more often than alone, and a translator is asked for them alone.
-A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it.
-Words of a dictionary, which have neither capital nor mark there, are written as utterances too.
+A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it; and
+so are last words, "otra vez" for "again", if it is what they usually become. Words of a dictionary, which have neither
+capital nor mark there, are written as utterances too.
 """
 
 import random
@@ -19,6 +20,8 @@ LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionar
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
 MOST_ALIKE = 6  # times the same excerpt is taken
 MARKS: tuple[str, ...] = (".", ".", "!", "!", "")  # that an excerpt ends in, as often; a question keeps its own
+LONGEST_END = 2  # last words that are taken out together
+LEAST_ENDS, USUALLY = 3, 0.25  # times they must have become the same, and its share
 _SETS_OFF, _FORBIDDEN = frozenset(",;:.!?…¡¿"), frozenset('"“”„«»()')
 
 
@@ -53,9 +56,13 @@ def excerpts(
     """
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
     made, taken = list[Pair](), Counter[Pair]()
+    usual = _usual_ends(pairs, links)
+    said_alone = {source for source, _ in usual}
     for pair, linked in zip(pairs, links, strict=True):
         found = [(source, target, MARKS) for source, target in _excerpts(pair, linked)]
-        if all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair):
+        found += [(*end, MARKS) for end in _ends(pair, linked) if _texts(end) in usual]
+        entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
+        if entry and pair[0] not in said_alone:  # a dictionary has what a word may mean besides
             found = [(_whole(pair[0]), _whole(pair[1]), MARKS[:-1])]
         for source, target, marks in found:
             mark = "?" if source.asks else chance.choice(marks)
@@ -88,6 +95,49 @@ def _excerpts(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
         if closed and told and not _FORBIDDEN & set(source.text + target.text):
             found.append((source, target))
     return found
+
+
+def _usual_ends(pairs: Sequence[Pair], links: Sequence[set[Link]]) -> set[Pair]:
+    """What last words of the sources usually become."""
+    counts = Counter(_texts(end) for pair, linked in zip(pairs, links, strict=True) for end in _ends(pair, linked))
+    became = Counter[str]()
+    for (source, _), count in counts.items():
+        became[source] += count
+    return {each for each, count in counts.items() if count >= LEAST_ENDS and count >= USUALLY * became[each[0]]}
+
+
+def _ends(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
+    """The last one or two words of a sentence and those of its translation, if they are linked with each other alone.
+
+    The words before them are linked too: else they might belong to them, as "de" does to "nuevo".
+    """
+    (source, source_words), (target, target_words) = ((_parts(side), link_words(side)) for side in pair)
+    found = list[tuple[_Part, _Part]]()
+    if len(source) != 1 or len(target) != 1:  # a statement of one part
+        return found
+    last, end = source[0].words.stop, target[0].words.stop
+    for count in range(1, min(LONGEST_END, last - 1) + 1):
+        inside = {at for word, at in links if last - count <= word < last}
+        if not inside or max(inside) != end - 1 or end - min(inside) > LONGEST_END or min(inside) == 0:
+            continue
+        if any(word < last - count for word, at in links if at in range(min(inside), end)):
+            continue
+        words, places = zip(*links, strict=True)
+        if last - count - 1 not in words or min(inside) - 1 not in places:
+            continue
+        found.append(
+            (
+                _Part(
+                    range(last - count, last), pair[0][source_words[last - count][0] : source_words[last - 1][1]], False
+                ),
+                _Part(range(min(inside), end), pair[1][target_words[min(inside)][0] : target_words[end - 1][1]], False),
+            )
+        )
+    return found
+
+
+def _texts(parts: tuple[_Part, _Part]) -> Pair:
+    return parts[0].text, parts[1].text
 
 
 def _parts(text: str) -> list[_Part]:

@@ -1,8 +1,10 @@
 """The beam search of `beam_search` by the kernels: the same sentences, rules and answers, a step in one call.
 
 That file is there to be read, and searches over any model. This one searches over a model whose products are the
-kernels' and whose softmax is over the whole vocabulary: `search.h` does in one go what the other does with arrays, and
-the step of the decoder between.
+kernels': `search.h` does in one go what the other does with arrays, and the step of the decoder between.
+
+With a shortlist, what all sentences of a language may use is scored for all of them together, and the few tokens that
+one sentence may use besides for it alone.
 
 Letters: B sentences · S source length · T tokens of a hypothesis.
 """
@@ -13,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import finalize
 
+import numpy as np
 import torch
 
 from translator import kernels
@@ -36,7 +39,12 @@ class _Decoder(ctypes.Structure):
         ("embedding_scale", ctypes.c_float),
         ("open", _POINTER),
         ("possible", _INT64),
+        ("lists", _POINTER),
     )
+
+
+class _List(ctypes.Structure):
+    _fields_ = (("product", Product), ("ids", _POINTER))
 
 
 class _Options(ctypes.Structure):
@@ -50,7 +58,7 @@ class _Options(ctypes.Structure):
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "new": (_POINTER, [ctypes.POINTER(_Decoder), ctypes.POINTER(_Options)]),
     "free": (None, [_POINTER]),
-    "admit": (_INT, [_POINTER, _INT64, _POINTER, _INT64, *[_POINTER] * 4]),
+    "admit": (_INT, [_POINTER, _INT64, *[_POINTER] * 2, _INT64, *[_POINTER] * 4]),
     "cancel": (None, [_POINTER, _INT64]),
     "settled": (_INT64, [_POINTER, _INT64, _POINTER]),
     "advance": (_INT64, [_POINTER, _POINTER, _INT, _INT]),
@@ -76,7 +84,7 @@ class _Functions(NamedTuple):
 
 def can_search(engine: PackedModel) -> bool:
     """Whether a model is one for `KernelSearch`."""
-    return bool(engine.kernel_layers) and engine.output.shortlist is None
+    return bool(engine.kernel_layers)
 
 
 class KernelSearch:
@@ -143,15 +151,16 @@ class KernelSearch:
         longest = [options.max_target_length(len(source)) for source in sources]
         wanted, size = n_best or [options.n_best] * len(sources), options.no_repeat_ngram_size
         repeats = [size > 0 and repeats_itself(source, size) for source in sources]
-        facts = torch.tensor(
-            list(zip(tickets, map(len, sources), longest, wanted, repeats, strict=True)), dtype=torch.int64
-        )
+        lists, own = zip(*map(engine.output.list_of, sources), strict=True)
+        facts = np.array([tickets, list(map(len, sources)), longest, wanted, repeats, lists, list(map(len, own))]).T
+        facts, own_ids = (np.ascontiguousarray(part, dtype=np.int64) for part in (facts, np.concatenate(own)))
         parts = [part.contiguous() for part in (memory.keys, memory.projected_values, *state)]
         _there(
             not self._functions.admit(
                 self._search,
                 len(sources),
-                facts.data_ptr(),
+                facts.ctypes.data,
+                own_ids.ctypes.data,
                 parts[0].shape[1],
                 *(part.data_ptr() for part in parts),
             )
@@ -251,7 +260,11 @@ def _decoder(engine: PackedModel, forbidden_ids: Sequence[int]) -> tuple[_Decode
     ):
         raise RuntimeError("the model is not one for the kernels.")
     first, *others = engine.kernel_layers
+    output_lists = engine.output.lists
     later = (ctypes.POINTER(Product) * max(1, len(others)))(*(ctypes.pointer(layer.product) for layer in others))
+    lists = (_List * max(1, len(output_lists)))(
+        *(_List(each.product.product, each.token_ids.ctypes.data) for each in output_lists)
+    )
     decoder = _Decoder(
         *(1 + len(others), first.out // 4, engine.heads, query.out // engine.heads, sum(engine.context_widths)),
         readout.out,
@@ -261,8 +274,9 @@ def _decoder(engine: PackedModel, forbidden_ids: Sequence[int]) -> tuple[_Decode
         engine.embedding_scale,
         possible.bits.data_ptr(),
         possible.tokens,
+        ctypes.cast(lists, _POINTER),
     )
-    return decoder, (engine, possible, later)
+    return decoder, (engine, possible, later, lists)
 
 
 def _there(got: object) -> Any:

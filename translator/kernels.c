@@ -599,7 +599,8 @@ static void insert(Running* best, float logit, int64_t id) {
     best->ids[at] = id;
 }
 
-/* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen. */
+/* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen, or is none.
+ */
 static void take(Running* row, const float* logits, int64_t count, int64_t start, const uint16_t* open) {
     Floats most = all_of(row->most);
     for (int64_t i = 0; i < count; i += 16) most = greater(most, load(logits + i));
@@ -610,7 +611,7 @@ static void take(Running* row, const float* logits, int64_t count, int64_t start
         const Floats these = load(logits + i);
         sum = add(sum, rough_exponential(subtract(these, most)));
         unsigned better = which_exceed(these, all_of(row->logits[row->wanted - 1]));
-        for (better &= open[(start + i) / 16]; better; better &= better - 1) {
+        for (better &= open ? open[i / 16] : 0xFFFF; better; better &= better - 1) {
             const int64_t at = i + __builtin_ctz(better);
             insert(row, logits[at], start + at);
         }
@@ -619,29 +620,27 @@ static void take(Running* row, const float* logits, int64_t count, int64_t start
     row->most = now;
 }
 
-/* The best next tokens of each row and their log-probabilities, of a softmax over all outputs.
- *
- * log_probs, ids [rows][wanted], best first, -inf and 0 where there are fewer · open[out / 16] has a bit for each
- * output that may be chosen; the others only count in the sum.
- */
-int carousel_best(const Rows* input, int64_t rows, const Product* product, const uint16_t* open, int64_t wanted,
-                  float* log_probs, int64_t* ids, int level, int threads) {
+/* Room for what has been seen of rows, in so many parts: running[part * rows + row]; none if there is no memory. */
+static Running* new_running(int64_t parts, int64_t rows, int64_t wanted) {
+    const size_t all = (size_t)(parts * rows), places = all * (size_t)wanted;
+    Running* running = malloc(all * sizeof(Running) + places * (sizeof(int64_t) + sizeof(float)));
+    if (!running) return NULL;
+    int64_t* ids = (int64_t*)(running + all);
+    float* logits = (float*)(ids + places);
+    for (size_t i = 0; i < places; i++) logits[i] = -INFINITY, ids[i] = 0;
+    for (size_t i = 0; i < all; i++)
+        running[i] = (Running){-INFINITY, 0, logits + i * (size_t)wanted, ids + i * (size_t)wanted, wanted};
+    return running;
+}
+
+/* Scores all outputs for rows that are quantised already; each of the threads sees a stretch of the outputs, whose
+ * weights it alone reads, and has a part of `running`. `logits` has room for GROUP * PASS * OUTS numbers of each. */
+static void take_all(Running* running, int64_t rows, const Level* room, const Product* product, const uint16_t* open,
+                     float* logits, int level, int threads) {
     const int64_t all = product->out / OUTS, passes = (all + PASS - 1) / PASS;
-    threads = threads < passes ? threads : (int)passes;
     const int by_tiles = worth_tiles(rows, level);
-    Level* room = room_for(rows, product->in);
-    float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
-    Running* running = malloc((size_t)(threads * rows) * sizeof(Running));
-    float* best = malloc((size_t)(threads * rows * wanted) * sizeof(float));
-    int64_t* best_ids = malloc((size_t)(threads * rows * wanted) * sizeof(int64_t));
-    const int failed = !room || !logits || !running || !best || !best_ids;
-    for (int64_t i = 0; !failed && i < threads * rows * wanted; i++) best[i] = -INFINITY, best_ids[i] = 0;
-    for (int64_t i = 0; !failed && i < threads * rows; i++)
-        running[i] = (Running){-INFINITY, 0, best + i * wanted, best_ids + i * wanted, wanted};
-    for (int64_t row = 0; !failed && row < rows; row++) quantise(room + row * product->in, input, row, product);
-    /* Every thread has a stretch of the outputs, whose weights it alone reads. */
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int64_t thread = 0; thread < (failed ? 0 : threads); thread++) {
+    for (int64_t thread = 0; thread < threads; thread++) {
         float* here = logits + thread * GROUP * PASS * OUTS;
         if (by_tiles) use_tiles();
         for (int64_t pass = passes * thread / threads; pass < passes * (thread + 1) / threads; pass++) {
@@ -651,31 +650,53 @@ int carousel_best(const Rows* input, int64_t rows, const Product* product, const
                 const int64_t count = rows - row < GROUP ? rows - row : GROUP;
                 blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles);
                 for (int64_t r = 0; r < count; r++)
-                    take(running + thread * rows + row + r, here + r * width, width, begin * OUTS, open);
+                    take(running + thread * rows + row + r, here + r * width, width, begin * OUTS,
+                         open ? open + begin : NULL);
             }
         }
         if (by_tiles) release_tiles();
     }
-    for (int64_t row = 0; !failed && row < rows; row++) {
-        Running whole = {-INFINITY, 0, log_probs + row * wanted, ids + row * wanted, wanted};
-        for (int64_t i = 0; i < wanted; i++) whole.logits[i] = -INFINITY, whole.ids[i] = 0;
-        for (int64_t thread = 0; thread < threads; thread++)
-            whole.most = fmaxf(whole.most, running[thread * rows + row].most);
-        for (int64_t thread = 0; thread < threads; thread++) {
-            const Running* part = running + thread * rows + row;
-            if (part->most > -INFINITY) whole.sum += part->sum * expf(part->most - whole.most);
-            for (int64_t i = 0; i < wanted && part->logits[i] > -INFINITY; i++)
-                insert(&whole, part->logits[i], part->ids[i]);
-        }
-        const float total = whole.most + logf(whole.sum);
-        for (int64_t i = 0; i < wanted; i++)
-            whole.logits[i] = isfinite(total) ? fminf(whole.logits[i] - total, 0.0f) : -INFINITY;
+}
+
+/* Joins the parts of one row: the best ids and their log-probabilities, best first, -inf and 0 where there are fewer.
+ */
+static void conclude(const Running* running, int64_t parts, int64_t rows, int64_t row, int64_t wanted, float* log_probs,
+                     int64_t* ids) {
+    Running whole = {-INFINITY, 0, log_probs, ids, wanted};
+    for (int64_t i = 0; i < wanted; i++) log_probs[i] = -INFINITY, ids[i] = 0;
+    for (int64_t part = 0; part < parts; part++) whole.most = fmaxf(whole.most, running[part * rows + row].most);
+    for (int64_t part = 0; part < parts; part++) {
+        const Running* seen = running + part * rows + row;
+        if (seen->most > -INFINITY) whole.sum += seen->sum * expf(seen->most - whole.most);
+        for (int64_t i = 0; i < wanted && seen->logits[i] > -INFINITY; i++)
+            insert(&whole, seen->logits[i], seen->ids[i]);
+    }
+    const float total = whole.most + logf(whole.sum);
+    for (int64_t i = 0; i < wanted; i++) log_probs[i] = isfinite(total) ? fminf(log_probs[i] - total, 0.0f) : -INFINITY;
+}
+
+/* The best next tokens of each row and their log-probabilities, of a softmax over all outputs.
+ *
+ * log_probs, ids [rows][wanted], best first, -inf and 0 where there are fewer · open[out / 16] has a bit for each
+ * output that may be chosen; the others only count in the sum.
+ */
+int carousel_best(const Rows* input, int64_t rows, const Product* product, const uint16_t* open, int64_t wanted,
+                  float* log_probs, int64_t* ids, int level, int threads) {
+    const int64_t passes = (product->out / OUTS + PASS - 1) / PASS;
+    threads = threads < passes ? threads : (int)passes;
+    Level* room = room_for(rows, product->in);
+    float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
+    Running* running = new_running(threads, rows, wanted);
+    const int failed = !room || !logits || !running;
+    if (!failed) {
+        for (int64_t row = 0; row < rows; row++) quantise(room + row * product->in, input, row, product);
+        take_all(running, rows, room, product, open, logits, level, threads);
+        for (int64_t row = 0; row < rows; row++)
+            conclude(running, threads, rows, row, wanted, log_probs + row * wanted, ids + row * wanted);
     }
     free(room);
     free(logits);
     free(running);
-    free(best);
-    free(best_ids);
     return -failed;
 }
 

@@ -7,13 +7,16 @@ sentence may need are gathered when it is admitted, and a step multiplies with t
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from translator.kernels import Int8Product
 from translator.products import ComputeType, make_product
 from translator.shortlist import Shortlist
 
+NOTHING_ELSE = np.zeros(0, dtype=np.int64)
 COLUMN_STEP = 64  # oneDNN makes a kernel for each number of columns
 
 
@@ -73,6 +76,14 @@ class Possible(NamedTuple):
     tokens: int
 
 
+class List(NamedTuple):
+    """What every sentence of a language may use: their product, which tokens its outputs are, and the language's."""
+
+    product: Int8Product
+    token_ids: NDArray[np.int64]
+    language: int
+
+
 class OutputLayer:
     """The tied softmax, made ready to decode.
 
@@ -101,7 +112,25 @@ class OutputLayer:
         self.shortlist, self._bias = shortlist, bias
         if shortlist is not None:
             self._table = weight if compute_type == "float32" else weight.bfloat16()
-            self._forbidden_ids = torch.tensor(shortlist.forbidden_ids, dtype=torch.int64, device=weight.device)
+        self.lists = self._listed(weight, bias) if isinstance(self.product, Int8Product) else []
+        self._possible: dict[tuple[int, ...], Possible] = {}
+
+    def _listed(self, weight: Tensor, bias: Tensor) -> list[List]:
+        """Packs what every sentence of a language may use."""
+        if self.shortlist is None:
+            return []
+        found = []
+        for language in self.shortlist.languages:
+            token_ids = self.shortlist.frequent(language)
+            part = torch.from_numpy(token_ids)
+            found.append(List(Int8Product(weight[part], bias[part], bound=1), token_ids, language))
+        return found
+
+    def list_of(self, source: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
+        """Which of the `lists` a sentence chooses from, -1 for all of the vocabulary, and what else it may use."""
+        if self.shortlist is None or (own := self.shortlist.beside(source)) is None:
+            return -1, NOTHING_ELSE
+        return next(place for place, each in enumerate(self.lists) if each.language == source[0]), own
 
     def log_probs(self, readout: Tensor) -> Tensor:
         """Scores the whole vocabulary: [N, E] to [N, V]."""
@@ -111,9 +140,12 @@ class OutputLayer:
         """What `best` may give, if it gives anything: tokens that are not among these."""
         if not isinstance(self.product, Int8Product):
             return None
-        possible = torch.ones(self.product.out, dtype=torch.bool)
-        possible[list(forbidden_ids)] = False
-        return Possible(self.product.bits(possible), int(possible.sum()))
+        if (known := self._possible.get(tuple(forbidden_ids))) is None:
+            possible = torch.ones(self.product.out, dtype=torch.bool)
+            possible[list(forbidden_ids)] = False
+            known = Possible(self.product.bits(possible), int(possible.sum()))
+            self._possible[tuple(forbidden_ids)] = known
+        return known
 
     def best(self, readout: Tensor, wanted: int, possible: Possible | None) -> tuple[Tensor, Tensor] | None:
         """Scores the whole vocabulary and gives the likeliest, where there is a kernel for it; else None.
@@ -170,7 +202,7 @@ class OutputLayer:
             those = choice.whole.nonzero()[:, 0]
             beam_size = readout.shape[1]
             everything = self.log_probs(readout.index_select(0, those).flatten(0, 1))  # [any * K, V]
-            everything[:, self._forbidden_ids] = -torch.inf
+            everything[:, list(self.shortlist.forbidden_ids)] = -torch.inf
             count = min(everything.shape[1], self._asked(beam_size) + spare)
             if (more := count - log_probs.shape[2]) > 0:
                 log_probs = nn.functional.pad(log_probs, (0, more), value=-torch.inf)

@@ -8,6 +8,12 @@
  * those of one in the order of their likelihood.
  */
 
+/* Tokens that every sentence of a language may use. */
+typedef struct {
+    Product product;
+    const int64_t* ids; /* [product.out] */
+} List;
+
 typedef struct {
     int64_t layers, width, heads, key_width, value_width, readout_width;
     const Product *first, *query, *readout, *output;
@@ -17,6 +23,7 @@ typedef struct {
     float embedding_scale;       /* what these were multiplied by */
     const uint16_t* open;        /* a bit for each token that may be chosen */
     int64_t possible;            /* how many these are */
+    const List* lists;           /* what sentences choose from that have one; see `shortlist.py` */
 } Decoder;
 
 typedef struct {
@@ -33,7 +40,7 @@ typedef struct {
 } Step;
 
 typedef struct {
-    int64_t ticket, length, longest, wanted, repeats; /* as they are given: see carousel_search_admit */
+    int64_t ticket, length, longest, wanted, repeats, list, owns; /* as they are given: see carousel_search_admit */
     int64_t age, rows, finished, done;
     float* keys;                  /* [length][heads][key_width] */
     uint16_t* values;             /* [length][heads][value_width] */
@@ -43,7 +50,9 @@ typedef struct {
     float *scores, *ends;         /* [most] of finished hypotheses, best first, and of their eos alone */
     int64_t *lengths, *lasts;     /* [most] tokens, eos counted, and the row that eos was added to */
     int64_t* parents;             /* [beam] the old row that each row continues */
-    Step* steps;                  /* [longest] */
+    Product own;                  /* tokens that this sentence may use besides those of its list, and their ids */
+    int64_t* own_ids;
+    Step* steps; /* [longest] */
 } Sentence;
 
 /* Room for what rows are between two steps. */
@@ -118,10 +127,14 @@ static int reserve(Search* search, int64_t sentences) {
 static void free_sentence(Sentence* sentence) {
     if (!sentence) return;
     for (int64_t age = 0; sentence->steps && age < sentence->age; age++) free(sentence->steps[age].log_probs);
-    void* parts[] = {sentence->keys,      sentence->values,  sentence->log_probs, sentence->written,
-                     sentence->rewritten, sentence->covered, sentence->recovered, sentence->scores,
-                     sentence->ends,      sentence->lengths, sentence->lasts,     sentence->parents,
-                     sentence->steps,     sentence};
+    void* parts[] = {sentence->keys,      sentence->values,
+                     sentence->log_probs, sentence->written,
+                     sentence->rewritten, sentence->covered,
+                     sentence->recovered, sentence->scores,
+                     sentence->ends,      sentence->lengths,
+                     sentence->lasts,     sentence->parents,
+                     sentence->steps,     (void*)sentence->own.weights,
+                     sentence->own_ids,   sentence};
     for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) free(parts[part]);
 }
 
@@ -165,12 +178,38 @@ Search* carousel_search_new(const Decoder* decoder, const Options* options) {
     return NULL;
 }
 
-static Sentence* new_sentence(const Search* search, const int64_t* facts, const float* keys, const uint16_t* values) {
+/* The outputs of these ids as a product of their own; one piece of memory, which begins with the weights. */
+static int gather(const Product* whole, const int64_t* ids, int64_t count, Product* own) {
+    const int64_t in = whole->in, out = (count + OUTS - 1) / OUTS * OUTS;
+    const size_t weights = (size_t)(out * in), numbers = (size_t)out * sizeof(float);
+    char* room = aligned_alloc(64, (weights + 3 * numbers + 63) / 64 * 64);
+    if (!room) return 0;
+    memset(room, 0, weights + 3 * numbers);
+    int8_t* to = (int8_t*)room;
+    int32_t* shift = (int32_t*)(room + weights);
+    float *scale = (float*)(shift + out), *bias = scale + out;
+    for (int64_t n = 0; n < out; n++) {
+        bias[n] = -INFINITY; /* what fills it up is never chosen */
+        if (n >= count) continue;
+        const int64_t id = ids[n];
+        const int8_t* from = whole->weights + id / OUTS * OUTS * in + id % OUTS * TOGETHER;
+        int8_t* place = to + n / OUTS * OUTS * in + n % OUTS * TOGETHER;
+        for (int64_t i = 0; i < in * OUTS; i += OUTS * TOGETHER) memcpy(place + i, from + i, TOGETHER);
+        shift[n] = whole->shift[id];
+        scale[n] = whole->scale[id];
+        bias[n] = whole->bias[id];
+    }
+    *own = (Product){to, shift, scale, bias, in, out, whole->levels};
+    return 1;
+}
+
+static Sentence* new_sentence(const Search* search, const int64_t* facts, const int64_t* own_ids, const float* keys,
+                              const uint16_t* values) {
     const Decoder* decoder = &search->decoder;
     const size_t beam = (size_t)search->options.beam_size, most = (size_t)search->options.most;
     Sentence* sentence = calloc(1, sizeof *sentence);
     if (!sentence) return NULL;
-    memcpy(sentence, facts, 5 * sizeof(int64_t));
+    memcpy(sentence, facts, 7 * sizeof(int64_t));
     const size_t length = (size_t)sentence->length, longest = (size_t)sentence->longest;
     const size_t key_count = length * (size_t)(decoder->heads * decoder->key_width);
     const size_t value_count = length * (size_t)(decoder->heads * decoder->value_width);
@@ -188,12 +227,16 @@ static Sentence* new_sentence(const Search* search, const int64_t* facts, const 
     sentence->lasts = malloc(most * sizeof(int64_t));
     sentence->parents = calloc(beam, sizeof(int64_t));
     sentence->steps = calloc(longest, sizeof(Step));
+    const size_t owns = (size_t)sentence->owns;
+    sentence->own_ids = malloc((owns ? owns : 1) * sizeof(int64_t));
     if (!sentence->keys || !sentence->values || !sentence->log_probs || !sentence->written || !sentence->rewritten ||
         (covers && (!sentence->covered || !sentence->recovered)) || !sentence->scores || !sentence->ends ||
-        !sentence->lengths || !sentence->lasts || !sentence->parents || !sentence->steps) {
+        !sentence->lengths || !sentence->lasts || !sentence->parents || !sentence->steps || !sentence->own_ids ||
+        (owns && !gather(decoder->output, own_ids, sentence->owns, &sentence->own))) {
         free_sentence(sentence);
         return NULL;
     }
+    memcpy(sentence->own_ids, own_ids, owns * sizeof(int64_t));
     memcpy(sentence->keys, keys, key_count * sizeof(float));
     memcpy(sentence->values, values, value_count * sizeof(uint16_t));
     for (size_t i = 0; i < most; i++) sentence->scores[i] = -INFINITY;
@@ -203,12 +246,13 @@ static Sentence* new_sentence(const Search* search, const int64_t* facts, const 
 
 /* Takes sentences in, each with one row; all of them or, if there is no memory, none.
  *
- * facts [count][5]: ticket, source length, most tokens of a hypothesis, hypotheses wanted, whether it says something
- * again · keys [count][length][heads][key_width] · values in bfloat16 [count][length][heads][value_width] · hidden,
- * cell [layers][count][width]
+ * facts [count][7]: ticket, source length, most tokens of a hypothesis, hypotheses wanted, whether it says something
+ * again, which list it chooses from or -1 for all that may be chosen, and how many tokens besides · own_ids: these, of
+ * all sentences · keys [count][length][heads][key_width] · values in bfloat16 [count][length][heads][value_width] ·
+ * hidden, cell [layers][count][width]
  */
-int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, int64_t length, const float* keys,
-                          const uint16_t* values, const float* hidden, const float* cell) {
+int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, const int64_t* own_ids, int64_t length,
+                          const float* keys, const uint16_t* values, const float* hidden, const float* cell) {
     const Decoder* decoder = &search->decoder;
     const int64_t all = search->sentences + count, width = decoder->width;
     if (all > search->room) {
@@ -223,13 +267,14 @@ int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, i
     if (!reserve(search, all)) return -1;
     for (int64_t i = 0; i < count; i++) {
         Sentence* sentence =
-            new_sentence(search, facts + i * 5, keys + i * length * decoder->heads * decoder->key_width,
+            new_sentence(search, facts + i * 7, own_ids, keys + i * length * decoder->heads * decoder->key_width,
                          values + i * length * decoder->heads * decoder->value_width);
         if (!sentence) {
             while (i-- > 0) free_sentence(search->live[search->sentences + i]);
             return -1;
         }
         search->live[search->sentences + i] = sentence;
+        own_ids += sentence->owns;
     }
     for (int64_t layer = 0; layer < decoder->layers; layer++) {
         const int64_t from = layer * count * width, to = search->rows * width;
@@ -316,6 +361,68 @@ static int64_t take_in(Search* search, int level, int threads) {
     carousel_tanh(rows, decoder->readout_width, search->states, decoder->readout->out,
                   search->context + (decoder->layers - 1) * 4 * width, decoder->value_width, search->readouts, threads);
     return failed ? -1 : longest;
+}
+
+/* Sentences that choose from the same list, one behind the other, whose rows are those from `first` on. What they may
+ * use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
+static int score_listed(Search* search, int64_t sentence, int64_t sentences, int64_t first, int64_t rows,
+                        const Level* room, int64_t wanted, float* logits, int level, int threads) {
+    const int64_t list = search->live[sentence]->list, *starts = search->origins;
+    const Product* product = list < 0 ? search->decoder.output : &search->decoder.lists[list].product;
+    const int64_t passes = (product->out / OUTS + PASS - 1) / PASS, team = threads < passes ? threads : passes;
+    Running* running = new_running(team + 1, rows, wanted);
+    if (!running) return -1;
+    take_all(running, rows, room + first * product->in, product, list < 0 ? search->decoder.open : NULL, logits, level,
+             (int)team);
+    int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed) if (rows >= 16)
+    {
+        int64_t most = 0;
+        for (int64_t i = sentence; i < sentence + sentences; i++)
+            if (search->live[i]->rows * search->live[i]->own.out > most)
+                most = search->live[i]->rows * search->live[i]->own.out;
+        float* own_logits = aligned_alloc(64, (size_t)(most + 16) / 16 * 16 * sizeof(float));
+        failed |= !own_logits;
+#pragma omp for schedule(static)
+        for (int64_t i = sentence; i < (own_logits ? sentence + sentences : sentence); i++) {
+            const Product* own = &search->live[i]->own;
+            const int64_t count = search->live[i]->rows, row = starts[i] - first;
+            if (own->out) {
+                blocks(count, room + starts[i] * own->in, own, 0, own->out / OUTS, own_logits, own->out, 0);
+                for (int64_t r = 0; r < count; r++)
+                    take(running + team * rows + row + r, own_logits + r * own->out, own->out, product->out, NULL);
+            }
+            for (int64_t r = row; r < row + count; r++) {
+                int64_t* ids = search->ids + (first + r) * wanted;
+                conclude(running, team + 1, rows, r, wanted, search->log_probs + (first + r) * wanted, ids);
+                for (int64_t w = 0; list >= 0 && w < wanted; w++)
+                    ids[w] = ids[w] < product->out ? search->decoder.lists[list].ids[ids[w]]
+                                                   : search->live[i]->own_ids[ids[w] - product->out];
+            }
+        }
+        free(own_logits);
+    }
+    free(running);
+    return -failed;
+}
+
+/* The best next tokens of all rows, each from what its sentence may use. */
+static int score_all(Search* search, int64_t wanted, int level, int threads) {
+    const Product* output = search->decoder.output;
+    const Rows readouts = {search->readouts, search->readouts, search->decoder.readout_width, 0};
+    Level* room = room_for(search->rows + GROUP, output->in); /* a tile reads on behind the rows of a list */
+    float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
+    int failed = !room || !logits;
+    for (int64_t row = 0; !failed && row < search->rows; row++)
+        quantise(room + row * output->in, &readouts, row, output);
+    for (int64_t i = 0, end, row = 0, rows; !failed && i < search->sentences; i = end, row += rows) {
+        for (end = i, rows = 0; end < search->sentences && search->live[end]->list == search->live[i]->list; end++)
+            rows += search->live[end]->rows;
+        failed |= score_listed(search, i, end - i, row, rows, room, wanted, logits, level, threads) != 0;
+    }
+    free(room);
+    free(logits);
+    return -failed;
 }
 
 /* ---- What may not be said again ---------------------------------------------------------------------------------- */
@@ -570,11 +677,7 @@ int64_t carousel_search_advance(Search* search, const float* penalties, int leve
             return -1;
         search->wanted_room = search->row_room * wanted;
     }
-    const Rows readouts = {search->readouts, search->readouts, decoder->readout_width, 0};
-    if (carousel_best(&readouts, search->rows, decoder->output, decoder->open, wanted, search->log_probs, search->ids,
-                      level, threads) ||
-        choose_all(search, apart, wanted, penalties, threads))
-        return -1;
+    if (score_all(search, wanted, level, threads) || choose_all(search, apart, wanted, penalties, threads)) return -1;
     settle(search, threads);
     return search->endings;
 }

@@ -53,9 +53,21 @@ class Shortlist:
     def __init__(self, languages: Mapping[int, LanguageShortlist], *, forbidden_ids: Sequence[int]) -> None:
         """Keeps what it is given."""
         self.languages, self.forbidden_ids = dict(languages), tuple(forbidden_ids)
+        self._listed = {name: self._flags(language) for name, language in self.languages.items()}
 
-    def pieces(self, source: Sequence[int]) -> Pieces | None:
-        """Returns the pieces that a source may be translated with, ascending.
+    def _flags(self, language: LanguageShortlist) -> NDArray[np.bool_]:
+        """Of each piece whether it is in the list of a language, or may not be chosen."""
+        found = np.zeros(len(language.starts) - 1, dtype=np.bool_)
+        found[[*language.frequent, *self.forbidden_ids]] = True
+        return found
+
+    def frequent(self, language: int) -> Pieces:
+        """Returns the pieces that every sentence of a language may use, ascending."""
+        found = self.languages[language].frequent
+        return found[~np.isin(found, self.forbidden_ids)]
+
+    def beside(self, source: Sequence[int]) -> Pieces | None:
+        """Returns the pieces that a source may be translated with besides those of its language, ascending.
 
         Args:
             source: Language token, pieces, eos.
@@ -71,8 +83,13 @@ class Shortlist:
         if not (behind > first).all():
             return None
         beside = (language.beside[start:end] for start, end in zip(first, behind, strict=True))
-        found = np.unique(np.concatenate([language.frequent, own, *beside]))
-        return found[~np.isin(found, self.forbidden_ids)]
+        found: Pieces = np.unique(np.concatenate([own, *beside]))
+        return found[~self._listed[source[0]][found]]
+
+    def pieces(self, source: Sequence[int]) -> Pieces | None:
+        """Returns all pieces that a source may be translated with, ascending; None if it needs the whole vocabulary."""
+        beside = self.beside(source)
+        return None if beside is None else np.union1d(self.frequent(source[0]), beside)
 
     def to_bytes(self) -> bytes:
         """Returns the content of a file, two bytes a piece."""

@@ -145,7 +145,7 @@ def test_only_what_has_a_share_is_worn() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 20.0])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"misspelled is {share}, wanted at least 0 and at most 1.")):
+    with pytest.raises(ConfigError, match=re.escape(f"misspelled is {share}, wanted at least 0 and at most 10.")):
         AugmentationConfig(misspelled=share)
 
 

@@ -59,6 +59,35 @@ def test_questions_keep_their_mark_and_tags_are_none() -> None:
     assert ("Wo ist dein Hut?", "Where is your hat?") in found
 
 
+GOODBYES = [
+    (
+        (f"Tom sagt {word} auf Wiedersehen.", f"Tom {said} says goodbye."),
+        {(0, 0), (1, 2), (2, 1), (3, 3), (4, 3), (5, 4)},
+    )
+    for word, said in [("jetzt", "now"), ("nie", "never"), ("oft", "often")]
+]
+
+
+def test_last_words_that_usually_become_the_same_are_taken_out() -> None:
+    pairs, links = zip(*GOODBYES, strict=True)
+    found = excerpts(pairs, links, ("de", "en"), random.Random(0))
+    assert {(source.strip(".!").lower(), target.strip(".!").lower()) for source, target in found} == {
+        ("auf wiedersehen", "goodbye")
+    }
+    assert excerpts(pairs[:-1], links[:-1], ("de", "en"), random.Random(0)) == [], "twice is not usual yet"
+
+
+def test_last_words_are_left_where_one_before_them_may_belong_to_them() -> None:
+    pair, links = ("Er kommt heute wieder.", "He comes today once more."), {(0, 0), (1, 1), (2, 2), (3, 4), (4, 5)}
+    assert excerpts([pair] * 5, [links] * 5, ("de", "en"), random.Random(0)) == []
+
+
+def test_a_dictionary_gives_way_to_what_is_said() -> None:
+    pairs, links = zip(*GOODBYES, (("auf Wiedersehen", "until we meet"), set[tuple[int, int]]()), strict=True)
+    found = excerpts(pairs, links, ("de", "en"), random.Random(0))
+    assert not any("meet" in target for _, target in found)
+
+
 @given(chances)
 def test_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
     ((source, target),) = excerpts([("langsam", "slowly")], [set()], ("de", "en"), chance)

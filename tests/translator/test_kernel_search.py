@@ -1,29 +1,34 @@
 """The search by the kernels gives at every step what the search that is there to be read gives over the same model."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from tests.translator.conftest import make_model, needs_kernels
 from translator import kernels
 from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
+from translator.decoding_session import DecodingSession
 from translator.engine import DecodingEngine
 from translator.errors import ConfigError
 from translator.kernel_search import KernelSearch, can_search
 from translator.products import ComputeType
 from translator.scoring import Hypothesis
-from translator.shortlist import Shortlist
+from translator.shortlist import LanguageShortlist, Shortlist
+from translator.stepper import StepOutput
 
 pytestmark = needs_kernels
 
 PAD, UNK, BOS, EOS, LANGUAGE = range(5)
 FORBIDDEN = [PAD, BOS, LANGUAGE]
+VOCAB = 24
 LIBRARIES = [path for path in sorted(Path(kernels.__file__).parent.glob("_kernels*.so")) if kernels._opened(path)]
 
 words = st.lists(st.integers(5, 9), min_size=1, max_size=9)  # of so few that sources say things again
@@ -106,16 +111,90 @@ def test_sentences_that_come_and_go_are_searched_the_same(
     assert_same(list(plain.run().items()), list(by_kernels.run().items()))
 
 
-def test_an_engine_searches_by_the_kernels_unless_it_has_a_shortlist_or_none() -> None:
-    options = DecodingOptions()
+class Listed(DecodingSession):
+    """Scores the whole vocabulary and makes that speak of each sentence's pieces alone: what a shortlist means."""
+
+    def __init__(self, engine: DecodingEngine, shortlist: Shortlist) -> None:
+        super().__init__(engine)
+        self.shortlist, self.outside = shortlist, torch.zeros(0, VOCAB, dtype=torch.bool)
+
+    def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
+        super().admit(sources, beam_size)
+        outside = torch.zeros(len(sources), VOCAB, dtype=torch.bool)
+        for row, source in enumerate(sources):
+            if (pieces := self.shortlist.pieces(source)) is not None:
+                outside[row] = True
+                outside[row, torch.from_numpy(pieces)] = False
+        self.outside = torch.cat([self.outside, outside])
+
+    def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
+        output = self.step_in_full(token_ids, places)
+        outside = self.outside.index_select(0, places // self._beam_size)
+        return output._replace(log_probs=output.log_probs.masked_fill(outside, -torch.inf).log_softmax(dim=1))
+
+    def keep(self, sentences: Tensor) -> None:
+        super().keep(sentences)
+        self.outside = self.outside.index_select(0, sentences)
+
+
+def make_shortlist(seed: int, languages: Sequence[int]) -> Shortlist:
+    """Some pieces of the vocabulary for each language, and some beside each piece but the last, which is unknown."""
+    random = np.random.default_rng(seed)
+    counts = np.append(random.integers(1, 5, VOCAB - 1), 0)
+    return Shortlist(
+        {
+            language: LanguageShortlist(
+                np.union1d(random.integers(0, VOCAB, 4 + 8 * (seed % 2)), [UNK, EOS]),
+                np.append(0, counts.cumsum()),
+                random.integers(0, VOCAB, counts.sum()),
+            )
+            for language in languages
+        },
+        forbidden_ids=FORBIDDEN,
+    )
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    other = LANGUAGE + 1  # two languages take turns, a third has no list, and some pieces are unknown
+    shortlist = make_shortlist(seed, [LANGUAGE, other])
+    model = make_model(seed, weight=2.0, vocab_size=VOCAB)
+    with torch.no_grad():
+        model.output_bias[EOS] += 2.0
+        model.output_bias[FORBIDDEN] = -1000.0
+    engine = DecodingEngine(model.requires_grad_(False), pad_id=PAD, compute_type="int8", shortlist=shortlist)
+    options = DecodingOptions(beam_size=1 + seed % 5, pruning_threshold=1.5 * (seed % 2), max_length_margin=6)
+    oracle = BeamSearch(
+        Listed(DecodingEngine(model, pad_id=PAD, compute_type="int8"), shortlist),
+        bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN,
+    )  # fmt: skip
+    search = KernelSearch(engine, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
+    sources = [
+        [
+            int(random.choice([LANGUAGE, other, other + 1])),
+            *random.integers(6, VOCAB, random.integers(1, 9)).tolist(),
+            EOS,
+        ]
+        for _ in range(40)
+    ]
+    assert oracle.admit(sources) == search.admit(sources)
+    wanted, found = oracle.run(), search.run()
+    for ticket, source in enumerate(sources):
+        (expected,), (hypothesis,) = wanted[ticket], found[ticket]
+        pieces = shortlist.pieces(source)
+        assert pieces is None or set(hypothesis.token_ids) <= set(pieces.tolist())
+        assert hypothesis.score == pytest.approx(expected.score, abs=1e-3)
+
+
+def test_an_engine_searches_by_the_kernels_where_it_has_them() -> None:
     kinds = []
-    for shortlist, use_kernels in [(None, True), (Shortlist({}, forbidden_ids=[]), True), (None, False)]:
-        model = make_model(1).requires_grad_(False)
-        compute_type: ComputeType = "int8" if use_kernels else "float32"
+    ways: list[tuple[ComputeType, bool]] = [("int8", True), ("float32", True), ("bfloat16", False)]
+    for compute_type, use_kernels in ways:
         made = DecodingEngine(
-            model, pad_id=PAD, compute_type=compute_type, shortlist=shortlist, use_kernels=use_kernels
+            make_model(1).requires_grad_(False), pad_id=PAD, compute_type=compute_type, use_kernels=use_kernels
         )
-        kinds.append(type(made.search(bos_id=BOS, eos_id=EOS, options=options)))
+        kinds.append(type(made.search(bos_id=BOS, eos_id=EOS, options=DecodingOptions())))
     assert kinds == [KernelSearch, BeamSearch, BeamSearch]
 
 
