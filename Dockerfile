@@ -15,7 +15,7 @@ RUN command -v cc >/dev/null || { apt-get update && apt-get install -y --no-inst
 # The requirements first: this layer is built again only when they change, not when the code does.
 COPY pyproject.toml constraints.txt ./
 COPY carousel/__init__.py carousel/__init__.py
-RUN mkdir translator training && touch README.md LICENSE translator/kernels.c translator/kernels_avx2.c translator/processor.h translator/search.h translator/vectors.h translator/wide.h translator/narrow.h training/kernels.c \
+RUN mkdir translator training && touch README.md LICENSE translator/kernels.c translator/kernels_avx2.c translator/processor.h translator/search.h translator/search_answers.h translator/search_choice.h translator/search_state.h translator/search_step.h translator/vectors.h translator/wide.h translator/narrow.h training/kernels.c \
  && /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve,redis,postgresql]'
 COPY README.md LICENSE ./
 COPY carousel carousel

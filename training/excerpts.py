@@ -14,7 +14,7 @@ from typing import NamedTuple
 from training.copying import Pair
 from training.links import link_words
 from training.uncapitalised import Uncapitalised
-from translator.alignment import Link
+from translator.alignment import Link, Span
 
 LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
@@ -22,7 +22,8 @@ MOST_ALIKE = 6  # times the same excerpt is taken
 MARKS: tuple[str, ...] = (".", ".", "!", "!", "")  # that an excerpt ends in, as often; a question keeps its own
 LONGEST_END = 2  # last words that are taken out together
 LEAST_ENDS, USUALLY = 3, 0.25  # times they must have become the same, and its share
-_SETS_OFF, _FORBIDDEN = frozenset(",;:.!?…¡¿"), frozenset('"“”„«»()')
+LONGEST_ABBREVIATION = 3  # letters; what is longer and has a stop behind it ends a sentence
+_SETS_OFF, _FORBIDDEN = frozenset(",;:!?…¡¿"), frozenset('"“”„«»()')
 
 
 class _Part(NamedTuple):
@@ -66,10 +67,7 @@ def excerpts(
             found = [(_whole(pair[0]), _whole(pair[1]), MARKS[:-1])]
         for source, target, marks in found:
             mark = "?" if source.asks else chance.choice(marks)
-            said = (
-                _uttered(inner[0](source.text), mark, languages[0]),
-                _uttered(inner[1](target.text), mark, languages[1]),
-            )
+            said = (_uttered(source, mark, languages[0], inner[0]), _uttered(target, mark, languages[1], inner[1]))
             taken[said] += 1
             if taken[said] <= MOST_ALIKE:
                 made.append(said)
@@ -113,8 +111,8 @@ def _ends(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
     """
     (source, source_words), (target, target_words) = ((_parts(side), link_words(side)) for side in pair)
     found = list[tuple[_Part, _Part]]()
-    if len(source) != 1 or len(target) != 1:  # a statement of one part
-        return found
+    if len(source) != 1 or len(target) != 1 or source[0].asks or target[0].asks or _FORBIDDEN & set(pair[0] + pair[1]):
+        return found  # a statement of one part
     last, end = source[0].words.stop, target[0].words.stop
     for count in range(1, min(LONGEST_END, last - 1) + 1):
         inside = {at for word, at in links if last - count <= word < last}
@@ -142,7 +140,7 @@ def _texts(parts: tuple[_Part, _Part]) -> Pair:
 
 def _parts(text: str) -> list[_Part]:
     spans, parts, first = link_words(text), list[_Part](), 0
-    marks = [_SETS_OFF.issuperset(text[start:end]) for start, end in spans]
+    marks = [_sets_off(text, spans, number) for number in range(len(spans))]
     for number in range(len(spans) + 1):  # behind the last word it ends as well
         if number < len(spans) and not marks[number]:
             continue
@@ -153,14 +151,23 @@ def _parts(text: str) -> list[_Part]:
     return parts
 
 
+def _sets_off(text: str, spans: Sequence[Span], number: int) -> bool:
+    mark = text[slice(*spans[number])]
+    if set(mark) != {"."}:
+        return _SETS_OFF.issuperset(mark)
+    start, end = spans[number - 1] if number else (0, 0)
+    return number + 1 == len(spans) or end - start > LONGEST_ABBREVIATION
+
+
 def _whole(text: str) -> _Part:
     return _Part(range(len(text.split())), text, False)
 
 
-def _uttered(text: str, mark: str, language: str) -> str:
+def _uttered(part: _Part, mark: str, language: str, inner: Uncapitalised) -> str:
     """The text with a mark, as its language writes it, and a capital; without a mark as it stands in a sentence."""
+    text = part.text
     if not mark:
-        return text
+        return text if part.words.start else inner(text)  # within a sentence a capital means something
     opening = {"!": "¡", "?": "¿"}.get(mark, "") if language == "es" else ""
     space = " " if language == "fr" and mark != "." else ""
     return opening + text[:1].upper() + text[1:] + space + mark

@@ -24,7 +24,7 @@ ROW_STEPS = ((16, 1), (64, 8), (sys.maxsize, 16))
 """Up to so many rows, multiples of what a step has room for: oneDNN makes a kernel for each size, of every product."""
 LEAST_FULL = 0.75
 """Of the memory; when fewer of its sentences are live, it is cut down to them: PyTorch's operations ask all of it."""
-LEAST_FULL_OF_KERNELS = 0.4  # these ask only what is live; the rest is room. A shortlist is PyTorch's affair
+LEAST_FULL_OF_KERNELS = 0.4  # these ask only what is live; the rest is room. Here a shortlist is PyTorch's affair
 
 
 class DecodingSession:

@@ -29,6 +29,7 @@ from translator.packed_model import PackedModel
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+NO_MEMORY = -2  # to what a sentence will begin with
 
 
 class _Decoder(ctypes.Structure):
@@ -80,6 +81,15 @@ class _Functions(NamedTuple):
     ended: Any
     length: Any
     answer: Any
+
+
+class _About(NamedTuple):
+    """What `carousel_search_ended` says of a sentence."""
+
+    ticket: int
+    source_length: int
+    hypotheses: int
+    wanted: int
 
 
 def can_search(engine: PackedModel) -> bool:
@@ -142,10 +152,15 @@ class KernelSearch:
         Args:
             sources: Ids with language token and eos.
             n_best: Hypotheses wanted of each, at most those of the options, which is what None asks for.
+
+        Raises:
+            ConfigError: More are wanted than the options say.
         """
         if not sources:
             return []
         options, engine = self._options, self._engine
+        if n_best and not all(1 <= count <= options.n_best for count in n_best):
+            raise ConfigError(f"n_best is {list(n_best)}, wanted 1 to {options.n_best} for each sentence.")
         memory, state = engine.encode(pad(sources, engine.pad_id).to(engine.device))
         tickets = list(range(self._admitted, self._admitted + len(sources)))
         longest = [options.max_target_length(len(source)) for source in sources]
@@ -184,7 +199,7 @@ class KernelSearch:
         """
         token_ids = torch.empty(self._lengths[ticket], dtype=torch.int64)
         count = self._functions.settled(self._search, ticket, token_ids.data_ptr())
-        _there(count >= 0)
+        _there(count != NO_MEMORY)
         return token_ids[:count].tolist()
 
     def run(self) -> dict[int, list[Hypothesis]]:
@@ -204,17 +219,23 @@ class KernelSearch:
         count = self._functions.advance(
             self._search, self._length_penalties.data_ptr(), self._level, torch.get_num_threads()
         )
+        if count < 0:
+            self._lengths.clear()
         _there(count >= 0)
-        return [self._ended(place) for place in range(count)]
+        ended = [self._about(place) for place in range(count)]
+        return [(about.ticket, self._answers(place, about)) for place, about in enumerate(ended)]
 
-    def _ended(self, place: int) -> tuple[int, list[Hypothesis]]:
-        about = (_INT64 * 4)()
-        self._functions.ended(self._search, place, about)
-        ticket, source_length, count, wanted = about
-        del self._lengths[ticket]
-        hypotheses = [self._hypothesis(place, which, source_length) for which in range(count)]
+    def _about(self, place: int) -> _About:
+        numbers = (_INT64 * len(_About._fields))()
+        self._functions.ended(self._search, place, numbers)
+        about = _About(*numbers)
+        del self._lengths[about.ticket]
+        return about
+
+    def _answers(self, place: int, about: _About) -> list[Hypothesis]:
+        hypotheses = [self._hypothesis(place, which, about.source_length) for which in range(about.hypotheses)]
         hypotheses.sort(key=lambda hypothesis: (not hypothesis.finished, -hypothesis.score))
-        return ticket, hypotheses[:wanted]
+        return hypotheses[: about.wanted]
 
     def _hypothesis(self, place: int, which: int, source_length: int) -> Hypothesis:
         length = self._functions.length(self._search, place, which)

@@ -2,8 +2,8 @@
 
 PyTorch computes a step as some hundred and fifty operations, each of which is called from Python, allocates what it
 gives and, in a full batch, carries megabytes of logits through memory four times. Here the same step is a call a layer
-and five more, in which weights are read once and logits never leave the cache. The products are the same sums of the
-same integers.
+and five more, in which weights are read once and logits never leave the cache; and where `translator.kernel_search`
+makes them, one. The products are the same sums of the same integers.
 
 They are there where the package was built with a C compiler and runs on a processor with AVX-512 VNNI, or with AVX2,
 for which they are compiled once more; AMX is used where it is. Otherwise `available` is False and `translator.products`
@@ -27,7 +27,7 @@ LEVELS = 127
 ZERO_POINT = 128
 """VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
 reference kernel, hundreds of times as slow."""
-INTERFACE = 4
+INTERFACE = 5
 """What `kernels.c` says of itself: an older file that an update left behind is not used."""
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
@@ -105,6 +105,7 @@ def _opened(path: Path) -> Library | None:
         for name, arguments in _ARGUMENTS.items():
             getattr(functions, name).argtypes = arguments
         together = int(functions.carousel_together())
+        functions.carousel_search_new  # noqa: B018  # the last part of the file; what has it has all of `kernel_search`'s
     except (OSError, AttributeError):
         return None
     functions.carousel_tanh.restype = functions.carousel_origins.restype = None

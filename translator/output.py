@@ -1,7 +1,8 @@
 """The last layer of the engine: from a readout to the log-probabilities of what may come next.
 
 Without a shortlist that is one product with the whole embedding table. With one, the few hundred embeddings that a
-sentence may need are gathered when it is admitted, and a step multiplies with these alone.
+sentence may need are gathered when it is admitted, and a step multiplies with these alone. In a search by the kernels
+what every sentence of a language may use is a product that is packed once, and the rest is gathered there.
 """
 
 from collections.abc import Sequence
@@ -92,7 +93,8 @@ class OutputLayer:
         bias: [V] float32.
         compute_type: Of the product with the whole table. When it is bfloat16 this one runs in float32 all the same,
             as logits lie closer than 8 bits can tell. Those of a shortlist are rounded to bfloat16 unless this is
-            float32: that reads half as much, and of so few pieces two are seldom as close.
+            float32: that reads half as much, and of so few pieces two are seldom as close. (In a search by the kernels
+            they are int8, too.)
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
         use_kernels: As in `translator.products.make_product`.
     """

@@ -44,7 +44,7 @@ class PackedModel:
         pad_id: What fills up shorter sources.
         compute_type: How products with packed weights are computed. Unless it is float32 the encoder's LSTM runs in
             bfloat16, as it did in training, where the processor has that. Logits of the whole vocabulary are never
-            rounded to bfloat16, those of a shortlist are, unless this is float32.
+            rounded to bfloat16, those of a shortlist are, unless this is float32 or they are the kernels'.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
         use_kernels: Whether int8 is computed by `translator.kernels` where these are available; else by PyTorch.
     """

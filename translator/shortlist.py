@@ -63,7 +63,7 @@ class Shortlist:
 
     def frequent(self, language: int) -> Pieces:
         """Returns the pieces that every sentence of a language may use, ascending."""
-        found = self.languages[language].frequent
+        found = np.unique(self.languages[language].frequent)
         return found[~np.isin(found, self.forbidden_ids)]
 
     def beside(self, source: Sequence[int]) -> Pieces | None:

@@ -1,7 +1,8 @@
 """One step of the decoder: every row takes its previous token in.
 
 Two ways that give the same: operations of PyTorch's, everywhere, and the few calls of `translator.kernels`, where these
-are. Which tokens may follow is the `translator.output`'s affair.
+are; a search by the kernels (`translator.kernel_search`) makes the same ones without Python. Which tokens may follow is
+the `translator.output`'s affair.
 
 Letters: B known sentences · K beam size · N rows, at most K for each sentence · S source length · H width of a layer ·
 E width of the readout · M numbers of a context.

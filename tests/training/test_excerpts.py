@@ -88,6 +88,29 @@ def test_a_dictionary_gives_way_to_what_is_said() -> None:
     assert not any("meet" in target for _, target in found)
 
 
+QUOTATION = ('Er sagt jetzt "ja".', 'He says now "yes".')
+QUESTION = ("Kommt er jetzt wieder?", "Does he come again?")
+
+
+@pytest.mark.parametrize("pair", [QUOTATION, QUESTION])
+def test_quotations_and_questions_have_no_last_words(pair: tuple[str, str]) -> None:
+    links = {(n, n) for n in range(8)}
+    assert excerpts([pair] * 5, [links] * 5, ("de", "en"), random.Random(0)) == []
+
+
+def test_an_abbreviation_is_not_set_off_by_its_stop() -> None:
+    pair, links = ("Herr Dr. Vogt, komm her.", "Dr. Vogt, come here."), {(1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5)}
+    assert taken(pair, links, ("de", "en")) == {("herr dr. vogt", "dr. vogt"), ("komm her", "come here")}
+
+
+@given(chances)
+def test_a_capital_inside_of_a_sentence_stays(chance: random.Random) -> None:
+    they = ("Er sagt, sie irren sich, sie alle.", "He says they are wrong, all of them.")
+    pair, links = ("Nun, Sie irren sich.", "Well, you are mistaken."), {(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)}
+    found = excerpts([pair, they, they], [links, set(), set()], ("de", "en"), chance)
+    assert found[1][0] in {"Sie irren sich.", "Sie irren sich!", "Sie irren sich"}
+
+
 @given(chances)
 def test_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
     ((source, target),) = excerpts([("langsam", "slowly")], [set()], ("de", "en"), chance)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -164,7 +165,14 @@ def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> 
         model.output_bias[EOS] += 2.0
         model.output_bias[FORBIDDEN] = -1000.0
     engine = DecodingEngine(model.requires_grad_(False), pad_id=PAD, compute_type="int8", shortlist=shortlist)
-    options = DecodingOptions(beam_size=1 + seed % 5, pruning_threshold=1.5 * (seed % 2), max_length_margin=6)
+    options = DecodingOptions(
+        beam_size=1 + seed % 5,
+        n_best=1 + (seed % 5) // 2,
+        pruning_threshold=1.5 * (seed % 2),
+        no_repeat_ngram_size=2 * (seed % 3),
+        coverage_penalty=0.3 * (seed % 4 == 3),
+        max_length_margin=6,
+    )
     oracle = BeamSearch(
         Listed(DecodingEngine(model, pad_id=PAD, compute_type="int8"), shortlist),
         bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN,
@@ -181,10 +189,10 @@ def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> 
     assert oracle.admit(sources) == search.admit(sources)
     wanted, found = oracle.run(), search.run()
     for ticket, source in enumerate(sources):
-        (expected,), (hypothesis,) = wanted[ticket], found[ticket]
         pieces = shortlist.pieces(source)
-        assert pieces is None or set(hypothesis.token_ids) <= set(pieces.tolist())
-        assert hypothesis.score == pytest.approx(expected.score, abs=1e-3)
+        for hypothesis, expected in zip(found[ticket], wanted[ticket], strict=True):
+            assert pieces is None or set(hypothesis.token_ids) <= set(pieces.tolist())
+            assert hypothesis.score == pytest.approx(expected.score, abs=1e-3)
 
 
 def test_an_engine_searches_by_the_kernels_where_it_has_them() -> None:
@@ -196,6 +204,52 @@ def test_an_engine_searches_by_the_kernels_where_it_has_them() -> None:
         )
         kinds.append(type(made.search(bos_id=BOS, eos_id=EOS, options=DecodingOptions())))
     assert kinds == [KernelSearch, BeamSearch, BeamSearch]
+
+
+@pytest.mark.parametrize("wanted", [[0], [3]])
+def test_more_hypotheses_than_the_options_say_are_refused(wanted: list[int]) -> None:
+    _, search = both(engine(), DecodingOptions(beam_size=4, n_best=2))
+    with pytest.raises(ConfigError, match=r"n_best is \[\d\], wanted 1 to 2 for each sentence"):
+        search.admit([[LANGUAGE, 7, EOS]], n_best=wanted)
+    assert search.live == 0
+
+
+class _Failing(NamedTuple):
+    """A function of the search that finds no memory."""
+
+    result: int
+
+    def __call__(self, *arguments: object) -> int:
+        return self.result
+
+
+def test_without_memory_nothing_is_live_and_nothing_is_half_told() -> None:
+    _, search = both(engine(), DecodingOptions(beam_size=2))
+    tickets = search.admit([[LANGUAGE, 7, 8, EOS]] * 3)
+    functions = search._functions
+    search._functions = functions._replace(advance=_Failing(-1))
+    with pytest.raises(MemoryError, match="no memory left to search in"):
+        search.advance()
+    assert search.live == 0
+    search.cancel(tickets)
+    search._functions = functions._replace(admit=_Failing(-1))
+    with pytest.raises(MemoryError, match="no memory left to search in"):
+        search.admit([[LANGUAGE, 7, EOS]])
+    assert search.live == 0
+
+
+def test_many_rows_and_threads_give_what_one_gives() -> None:
+    made, options = engine(5), DecodingOptions(beam_size=5, n_best=2)
+    random = np.random.default_rng(5)
+    sources = [[LANGUAGE, *random.integers(5, 24, random.integers(1, 20)).tolist(), EOS] for _ in range(90)]
+    threads, found = torch.get_num_threads(), []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        search = KernelSearch(made, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
+        search.admit(sources)
+        found.append(list(search.run().items()))
+    torch.set_num_threads(threads)
+    assert_same(*found)
 
 
 def test_nothing_to_search_is_nothing_found() -> None:
