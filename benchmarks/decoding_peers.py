@@ -2,7 +2,7 @@
 
     python benchmarks/decoding_peers.py --model OURS --peers FOLDER --python PEERS_PYTHON --data MULTI30K --work WORK
 
-Also --train-seconds 400, --rounds 2, --workers 2, --systems onmt-rnn ct2-int8.
+Also --train-seconds 400, --rounds 2, --workers 2, --types int8, --systems onmt-rnn ct2-int8.
 
 OURS is a checkpoint trained on Multi30k; give it a shortlist (`carousel shortlist`) to see what that brings. FOLDER
 holds the peer scripts, PEERS_PYTHON is the interpreter that has the peers installed. The peers are trained first, one
@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import sacrebleu
 import torch
@@ -68,7 +68,7 @@ def main() -> None:
         *((data / f"{TEST}.{language}").read_text(encoding="utf-8").splitlines() for language in ("en", "de"))
     )
     checkpoint = load_checkpoint(find_checkpoint(options.model))
-    ours = _ours(checkpoint, texts, options.workers)
+    ours = _ours(checkpoint, texts, options.workers, options.types)
     systems: dict[str, Callable[[], Speed]] = dict(ours)
     for peer in options.systems:
         systems[peer] = lambda peer=peer: _peer(options, data, peer)  # type: ignore[misc]
@@ -100,6 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--train-seconds", type=int, default=400, help="of each peer that is not there yet (400)")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each system (2)")
     parser.add_argument("--workers", type=int, default=2, help="processes of ours, beside one with two threads (2)")
+    parser.add_argument("--types", nargs="+", choices=get_args(ComputeType), default=get_args(ComputeType), help="ours")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=["onmt-rnn", "ct2-int8"], help="peers")
     options = parser.parse_args()
     for name in ("peers", "python", "data", "work"):  # peers run in the work folder, where some leave files
@@ -177,9 +178,10 @@ def _decode(
     return result
 
 
-def _ours(checkpoint: Checkpoint, texts: Texts, workers: int) -> dict[str, Callable[[], Speed]]:
+def _ours(
+    checkpoint: Checkpoint, texts: Texts, workers: int, types: Sequence[ComputeType]
+) -> dict[str, Callable[[], Speed]]:
     """Makes the engines, says what their translations are worth, and how they will be measured."""
-    types: Sequence[ComputeType] = ("int8", "bfloat16", "float32")
     kinds = [(each, shortlisted) for each in types for shortlisted in (True, False)]
     systems: dict[str, Callable[[], Speed]] = {}
     for compute_type, shortlisted in kinds:
