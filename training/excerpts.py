@@ -57,11 +57,12 @@ def excerpts(
     """
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
     made, taken = list[Pair](), Counter[Pair]()
-    usual = _usual_ends(pairs, links)
+    endings = [_ends(pair, linked) for pair, linked in zip(pairs, links, strict=True)]
+    usual = _usual(endings)
     said_alone = {source for source, _ in usual}
-    for pair, linked in zip(pairs, links, strict=True):
+    for pair, linked, ends in zip(pairs, links, endings, strict=True):
         found = [(source, target, MARKS) for source, target in _excerpts(pair, linked)]
-        found += [(*end, MARKS) for end in _ends(pair, linked) if _texts(end) in usual]
+        found += [(*end, MARKS) for end in ends if _texts(end) in usual]
         entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
         if entry and pair[0] not in said_alone:  # a dictionary has what a word may mean besides
             found = [(_whole(pair[0]), _whole(pair[1]), MARKS[:-1])]
@@ -95,9 +96,9 @@ def _excerpts(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
     return found
 
 
-def _usual_ends(pairs: Sequence[Pair], links: Sequence[set[Link]]) -> set[Pair]:
+def _usual(endings: Sequence[list[tuple[_Part, _Part]]]) -> set[Pair]:
     """What last words of the sources usually become."""
-    counts = Counter(_texts(end) for pair, linked in zip(pairs, links, strict=True) for end in _ends(pair, linked))
+    counts = Counter(_texts(end) for ends in endings for end in ends)
     became = Counter[str]()
     for (source, _), count in counts.items():
         became[source] += count
