@@ -1,7 +1,8 @@
 """From translations to the body of `POST /translate`: the same fields for one text and, as arrays, for several."""
 
+import asyncio
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 Signatures = Mapping[tuple[str, str], Sequence[Signature]]
 """By direction, what says which models translate, and how."""
+
+SHORT_CHARACTERS = 2000
+"""Of a request whose answer is written in a few milliseconds at most, all that is known of it included."""
 
 MARKS = ("Po", "Ps", "Pe", "Pi", "Pf")  # all that Unicode calls punctuation but dashes: "-5" is not "5"
 
@@ -39,6 +43,17 @@ class Answer:
 def blank_as_nothing(answer: Answer) -> Answer:
     """White space alone becomes nothing, as in LibreTranslate."""
     return answer if answer.text.strip() else replace(answer, text="")
+
+
+async def write(texts: Sequence[str], written: Callable[[], str]) -> str:
+    """Returns what `written` makes of the answers to these texts, while others go on.
+
+    The alignment and scores of a long text are a hundred thousand records, which are for a thread; for a sentence that
+    is the longer way.
+    """
+    if sum(map(len, texts)) <= SHORT_CHARACTERS:
+        return written()
+    return await asyncio.to_thread(written)
 
 
 def respond(wanted: TranslateRequest, answers: Sequence[Answer], signatures: Signatures) -> TranslateResponse:

@@ -11,8 +11,10 @@ on no word at all (the language token, eos), and to any other above `SECOND_LINK
 over, or marked up, shall have one. Links of two given texts have no weight to be judged by: there one must be strong.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +31,7 @@ Link = tuple[int, int]
 """A source word and a target word that belong together, each counted from 0."""
 
 
-@dataclass(frozen=True)
-class AlignedWords:
+class AlignedWords(NamedTuple):
     """A target word and a source word it was translated from.
 
     Args:
@@ -62,9 +63,14 @@ class Side:
 
     def overlaps(self) -> Shares:
         """Returns [pieces, words]: how many characters a piece and a word share."""
-        pieces, words = (np.array(spans, dtype=np.int64).reshape(-1, 2) for spans in (self.pieces, self.words))
-        ends, starts = np.minimum(pieces[:, None, 1], words[:, 1]), np.maximum(pieces[:, None, 0], words[:, 0])
-        shared: Shares = np.maximum(ends - starts, 0).astype(np.float32)
+        shared: Shares = np.zeros((len(self.pieces), len(self.words)), dtype=np.float32)
+        ends = [end for _, end in self.words]
+        for piece, (start, end) in enumerate(self.pieces):
+            for word in range(bisect_right(ends, start), len(ends)):
+                first, last = self.words[word]
+                if first >= end:
+                    break
+                shared[piece, word] = min(end, last) - max(start, first)
         return shared
 
 
@@ -108,14 +114,16 @@ def align_words(weights: Tensor, source: Side, target: Side) -> list[AlignedWord
     Returns:
         Links sorted by target, then source position; target words that rest on no source word have none.
     """
-    links = []
-    for target_word, row in zip(target.words, word_shares(weights, source, target).tolist(), strict=True):
-        best = max(row, default=0.0)
-        unheard = 1.0 - sum(row)
-        for source_word, weight in zip(source.words, row, strict=True):
-            if weight > 0 and ((weight == best and best > unheard) or weight > SECOND_LINK):
-                links.append(AlignedWords(*source_word, *target_word, round(min(weight, 1.0), 4)))
-    return links
+    shares = word_shares(weights, source, target)
+    if not shares.size:
+        return []
+    best, unheard = shares.max(axis=1, keepdims=True), 1 - shares.sum(axis=1, keepdims=True)
+    linked = ((shares == best) & (best > unheard)) | (shares > SECOND_LINK)
+    places = zip(*(place.tolist() for place in np.nonzero(linked & (shares > 0))), strict=True)
+    return [
+        AlignedWords(*source.words[from_], *target.words[to], round(min(float(shares[to, from_]), 1.0), 4))
+        for to, from_ in places
+    ]
 
 
 def choose_links(ahead: Shares, back: Shares | None = None) -> set[Link]:

@@ -177,8 +177,5 @@ def _moved_links(links: Sequence[AlignedWords], distance: int) -> Sequence[Align
     if not distance:
         return links
     return [
-        AlignedWords(
-            link.source_start, link.source_end, link.target_start + distance, link.target_end + distance, link.weight
-        )
-        for link in links
+        AlignedWords(*source, start + distance, end + distance, weight) for *source, start, end, weight in links
     ]

@@ -71,7 +71,7 @@ typedef uint8_t Level;
 
 #define OUTS 16  /* outputs in a block */
 #define DEPTH 64 /* inputs in a tile; every product's inputs are filled up to a multiple of it */
-#define PASS 32  /* blocks of outputs scored before a softmax looks at them: 512 logits of 32 rows fit the cache */
+#define PASS 16  /* blocks of outputs that all rows meet one after the other: 256 results of 32 rows fit the cache */
 #define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
 
 int carousel_together(void) { return TOGETHER; }
@@ -230,64 +230,110 @@ static void block_of_few(int64_t count, const Level* rows, const Product* produc
     }
 }
 
+#define LINE 64 /* bytes that come from memory together */
+
+/* Weights that will be wanted next, and how many lines of them to fetch a step. */
+typedef struct {
+    const int8_t* weights;
+    int lines;
+} Ahead;
+
+/* While one of several groups of rows meets blocks up to `end`: its share of as many blocks behind them. */
+static Ahead ahead_of(const Product* product, int64_t begin, int64_t end, int64_t row, int64_t rows) {
+    const int64_t groups = (rows + GROUP - 1) / GROUP, next = (end - begin) * OUTS * product->in;
+    const int few = groups == 1 || end >= product->out / OUTS; /* of one group the processor sees itself what comes */
+    return (Ahead){product->weights + end * OUTS * product->in + row / GROUP * next / groups,
+                   few ? 0 : (int)((2 * OUTS * DEPTH / LINE + groups - 1) / groups)};
+}
+
 #ifdef CAROUSEL_NARROW
 
 /* There are no tiles. */
 static int worth_tiles(int64_t rows, int level) { return 0; }
 static void use_tiles(void) {}
 static void release_tiles(void) {}
-static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t block, int both,
-                            float* to, int64_t stride) {}
+static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t begin, int64_t end,
+                            float* to, int64_t stride, Ahead ahead) {}
 
 #else
 
 static int worth_tiles(int64_t rows, int level) { return level == AMX && rows >= TILE_ROWS; }
 static void release_tiles(void) { _tile_release(); }
 
-/* 32 rows with two blocks of outputs (or one); `rows` has room for 32, of which `count` count. */
-static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t block, int both,
-                            float* to, int64_t stride) {
-    const int64_t in = product->in;
-    const int8_t *left = product->weights + block * OUTS * in, *right = both ? left + OUTS * in : left;
-    const int lower = count > 16;
-    __asm__ volatile("" ::: "memory"); /* GCC does not know that a tile load reads what was written before it */
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t i = 0; i < in; i += DEPTH) {
-        _tile_loadd(4, rows + i, in);
-        _tile_loadd(6, left + i * OUTS, 64);
-        _tile_dpbusd(0, 4, 6);
-        if (both) {
-            _tile_loadd(7, right + i * OUTS, 64);
-            _tile_dpbusd(1, 4, 7);
-        }
-        if (lower) {
-            _tile_loadd(5, rows + 16 * in + i, in);
-            _tile_dpbusd(2, 5, 6);
-            if (both) _tile_dpbusd(3, 5, 7);
+/* Sums of at most 32 rows with two blocks of outputs (or one), of which the first rows are results by now. */
+typedef struct {
+    int32_t sums[4][16][16] __attribute__((aligned(64))); /* by half of the rows and block */
+    int64_t block, count, done;
+    int both;
+    float* to;
+} Sums;
+
+/* Makes results of the sums of the next `rows` rows. */
+static inline void make_results(Sums* left, int64_t rows, const Product* product, int64_t stride) {
+    const int64_t end = left->done + rows < left->count ? left->done + rows : left->count;
+    for (int b = 0; b <= left->both; b++) {
+        const int64_t out = (left->block + b) * OUTS;
+        const __m512i shift = _mm512_loadu_si512(product->shift + out);
+        const Floats scale = load(product->scale + out), bias = load(product->bias + out);
+        for (int64_t r = left->done; r < end; r++) {
+            const __m512i sum = _mm512_load_si512(left->sums[r / 16 * 2 + b][r % 16]);
+            store(left->to + r * stride + b * OUTS,
+                  times_plus(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, shift)), scale, bias));
         }
     }
-    int32_t sums[4][16][16] __attribute__((aligned(64)));
-    _tile_stored(0, sums[0], 64);
-    _tile_stored(1, sums[1], 64);
-    _tile_stored(2, sums[2], 64);
-    _tile_stored(3, sums[3], 64);
-    for (int64_t r = 0; r < count; r++)
-        for (int64_t b = 0; b <= both; b++)
-            store(to + r * stride + b * OUTS,
-                  result(_mm512_load_si512(sums[r / 16 * 2 + b][r % 16]), product, (block + b) * OUTS));
+    left->done = end;
+}
+
+/* Blocks begin to end - 1 for at most 32 rows; `rows` has room for 32, of which `count` count. The sums of two blocks
+ * become results while the tiles multiply the next two: neither waits for the other. */
+static void blocks_by_tiles(int64_t count, const Level* rows, const Product* product, int64_t begin, int64_t end,
+                            float* to, int64_t stride, Ahead ahead) {
+    const int64_t in = product->in, share = (GROUP * DEPTH + in - 1) / in;
+    const int lower = count > 16;
+    Sums left;
+    left.count = left.done = left.block = left.both = 0;
+    __asm__ volatile("" ::: "memory"); /* GCC does not know that a tile load reads what was written before it */
+    for (int64_t block = begin; block < end; block += 2) {
+        const int both = block + 1 < end;
+        const int8_t *first = product->weights + block * OUTS * in, *second = both ? first + OUTS * in : first;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int64_t i = 0; i < in; i += DEPTH) {
+            _tile_loadd(4, rows + i, in);
+            _tile_loadd(6, first + i * OUTS, 64);
+            _tile_dpbusd(0, 4, 6);
+            _tile_loadd(7, second + i * OUTS, 64);
+            _tile_dpbusd(1, 4, 7);
+            if (lower) {
+                _tile_loadd(5, rows + 16 * in + i, in);
+                _tile_dpbusd(2, 5, 6);
+                _tile_dpbusd(3, 5, 7);
+            }
+            for (int line = 0; line < ahead.lines; line++, ahead.weights += LINE)
+                __builtin_prefetch(ahead.weights, 0, 2);
+            make_results(&left, share, product, stride);
+        }
+        _tile_stored(0, left.sums[0], 64);
+        _tile_stored(1, left.sums[1], 64);
+        if (lower) {
+            _tile_stored(2, left.sums[2], 64);
+            _tile_stored(3, left.sums[3], 64);
+        }
+        left.block = block, left.count = count, left.done = 0, left.both = both;
+        left.to = to + (block - begin) * OUTS;
+    }
+    make_results(&left, GROUP, product, stride);
 }
 
 #endif
 
 /* Blocks begin to end - 1 for `count` rows, at most GROUP, into to[row][block - begin]. */
 static void blocks(int64_t count, const Level* rows, const Product* product, int64_t begin, int64_t end, float* to,
-                   int64_t stride, int by_tiles) {
+                   int64_t stride, int by_tiles, Ahead ahead) {
     if (by_tiles) {
-        for (int64_t block = begin; block < end; block += 2)
-            blocks_by_tiles(count, rows, product, block, block + 1 < end, to + (block - begin) * OUTS, stride);
+        blocks_by_tiles(count, rows, product, begin, end, to, stride, ahead);
         return;
     }
     for (int64_t r = 0; r < count; r += FEW_ROWS)
@@ -303,17 +349,18 @@ static Level* room_for(int64_t rows, int64_t in) {
 
 /* All of a team of threads call it, with the same arguments. */
 static void multiply(const Rows* input, int64_t rows, const Product* product, Level* room, float* to, int level) {
-    const int64_t all = product->out / OUTS, at_once = 4, jobs = (all + at_once - 1) / at_once;
+    const int64_t all = product->out / OUTS, jobs = (all + PASS - 1) / PASS;
     const int by_tiles = worth_tiles(rows, level);
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < rows; row++) quantise(room + row * product->in, input, row, product);
     if (by_tiles) use_tiles();
 #pragma omp for schedule(static)
     for (int64_t job = 0; job < jobs; job++) {
-        const int64_t begin = job * at_once, end = begin + at_once < all ? begin + at_once : all;
+        const int64_t begin = job * PASS, end = begin + PASS < all ? begin + PASS : all;
         for (int64_t row = 0; row < rows; row += GROUP)
             blocks(rows - row < GROUP ? rows - row : GROUP, room + row * product->in, product, begin, end,
-                   to + row * product->out + begin * OUTS, product->out, by_tiles);
+                   to + row * product->out + begin * OUTS, product->out, by_tiles,
+                   ahead_of(product, begin, end, row, rows));
     }
     if (by_tiles) release_tiles();
 }
@@ -419,11 +466,12 @@ static void read_group(const Layer* layer, const Direction* direction, int side,
                 const Rows row = {layer->inputs + at * layer->in_width, layer->inputs, layer->in_width, 0};
                 quantise(desk->inputs + read * inputs->in, &row, 0, inputs);
             }
-        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out, worth_tiles(read, level));
+        blocks(read, desk->inputs, inputs, 0, inputs->out / OUTS, desk->gates, inputs->out, worth_tiles(read, level),
+               (Ahead){0});
         for (int64_t t = start; t < end; t++) {
             const int64_t live = live_at(t, layer, those, count);
             blocks(live, desk->states, recurrent, 0, recurrent->out / OUTS, desk->sums, recurrent->out,
-                   worth_tiles(live, level));
+                   worth_tiles(live, level), (Ahead){0});
             for (int64_t r = 0; r < live; r++, used++) {
                 const int64_t b = those[r], at = b * layer->length + (side ? layer->lengths[b] - 1 - t : t);
                 float *to = layer->outputs + (at * 2 + side) * width, *cell = desk->cells + r * width;
@@ -604,13 +652,12 @@ static void insert(Running* best, float logit, int64_t id) {
 static void take(Running* row, const float* logits, int64_t count, int64_t start, const uint16_t* open) {
     Floats most = all_of(row->most);
     for (int64_t i = 0; i < count; i += 16) most = greater(most, load(logits + i));
-    const float now = greatest_of(most);
-    most = all_of(now);
+    const float now = greatest_of(most), log2_e = 1.44269504f;
     Floats sum = all_of(0.0f);
-    for (int64_t i = 0; i < count; i += 16) {
-        const Floats these = load(logits + i);
-        sum = add(sum, rough_exponential(subtract(these, most)));
-        unsigned better = which_exceed(these, all_of(row->logits[row->wanted - 1]));
+    for (int64_t i = 0; i < count; i += 16)
+        sum = add(sum, rough_power(times_plus(load(logits + i), all_of(log2_e), all_of(-now * log2_e))));
+    for (int64_t i = 0; i < count && now > row->logits[row->wanted - 1]; i += 16) {
+        unsigned better = which_exceed(load(logits + i), all_of(row->logits[row->wanted - 1]));
         for (better &= open ? open[i / 16] : 0xFFFF; better; better &= better - 1) {
             const int64_t at = i + __builtin_ctz(better);
             insert(row, logits[at], start + at);
@@ -648,7 +695,8 @@ static void take_all(Running* running, int64_t rows, const Level* room, const Pr
                           width = (end - begin) * OUTS;
             for (int64_t row = 0; row < rows; row += GROUP) {
                 const int64_t count = rows - row < GROUP ? rows - row : GROUP;
-                blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles);
+                blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles,
+                       ahead_of(product, begin, end, row, rows));
                 for (int64_t r = 0; r < count; r++)
                     take(running + thread * rows + row + r, here + r * width, width, begin * OUTS,
                          open ? open + begin : NULL);

@@ -90,6 +90,10 @@ static inline Floats scaled(Floats x, Floats n) {
     return (Floats){_mm256_mul_ps(x.low, power_of_two(n.low)), _mm256_mul_ps(x.high, power_of_two(n.high))};
 }
 
+static inline Floats floor_of(Floats x) { return (Floats){_mm256_floor_ps(x.low), _mm256_floor_ps(x.high)}; }
+static inline Floats fraction(Floats x) { return subtract(x, floor_of(x)); }
+static inline Floats scaled_by_floor(Floats x, Floats n) { return scaled(x, floor_of(n)); }
+
 static inline Floats rough_reciprocal(Floats x) { return (Floats){_mm256_rcp_ps(x.low), _mm256_rcp_ps(x.high)}; }
 
 static inline float sum_of(Floats x) {

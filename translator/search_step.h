@@ -85,7 +85,8 @@ static int score_listed(Search* search, int64_t sentence, int64_t sentences, int
             const Product* own = &search->live[i]->own;
             const int64_t count = search->live[i]->rows, row = starts[i] - first;
             if (own->out && own_logits) { /* without tiles, so that there may be more rows than a group has */
-                blocks(count, room + starts[i] * own->in, own, 0, own->out / OUTS, own_logits, own->out, 0);
+                blocks(count, room + starts[i] * own->in, own, 0, own->out / OUTS, own_logits, own->out, 0,
+                       (Ahead){0});
                 for (int64_t r = 0; r < count; r++)
                     take(running + team * rows + row + r, own_logits + r * own->out, own->out, product->out, NULL);
             }

@@ -15,8 +15,7 @@ class TranslationRequest(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True)
-class TokenScore:
+class TokenScore(NamedTuple):
     """One piece of the translation.
 
     Args:
@@ -99,6 +98,8 @@ class Translation:
     def to_json(self) -> dict[str, object]:
         """Returns plain lists, dicts, strings and numbers."""
         table = asdict(self) | {"confidence": self.confidence}
+        table["tokens"] = [each._asdict() for each in self.tokens]
+        table["alignment"] = [each._asdict() for each in self.alignment]
         for sentence in table["sentences"]:
             if sentence["evidence"] is not None:
                 sentence["evidence"] = sentence["evidence"]._asdict()

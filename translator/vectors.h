@@ -43,6 +43,17 @@ static inline Floats rough_exponential(Floats x) {
     return scaled(p, n);
 }
 
+/* 2^x to five digits, for x of at most 0: a polynomial of degree 4 for what is above the floor. */
+static inline Floats rough_power(Floats x) {
+    x = greater(all_of(LEAST_POWER), x);
+    const Floats r = fraction(x);
+    Floats p = times_plus(r, all_of(0.0135341678f), all_of(0.0520114601f));
+    p = times_plus(p, r, all_of(0.241442755f));
+    p = times_plus(p, r, all_of(0.693003833f));
+    p = times_plus(p, r, all_of(1.00000262f));
+    return scaled_by_floor(p, x);
+}
+
 /* 1 / x to the last digits, which takes half the time of a division: an estimate, and one step of Newton's. */
 static inline Floats reciprocal(Floats x) {
     const Floats y = rough_reciprocal(x);

@@ -36,6 +36,8 @@ static inline Floats greater(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 
 static inline Floats rounded(Floats x) { return _mm512_roundscale_ps(x, 0); }
 static inline Floats scaled(Floats x, Floats n) { return _mm512_scalef_ps(x, n); } /* x 2^n, n whole */
+static inline Floats fraction(Floats x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF); } /* above the floor */
+static inline Floats scaled_by_floor(Floats x, Floats n) { return _mm512_scalef_ps(x, n); }
 static inline Floats rough_reciprocal(Floats x) { return _mm512_rcp14_ps(x); }
 
 static inline float sum_of(Floats x) { return _mm512_reduce_add_ps(x); }

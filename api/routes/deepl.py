@@ -1,12 +1,11 @@
 """DeepL's API, version 2, for its clients: texts, languages, usage. Errors are `{"message": "..."}` below /v2."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.answers import Answer, links, scores
+from api.answers import Answer, links, scores, write
 from api.deepl import (
     UNLIMITED,
     DeepLError,
@@ -62,7 +61,7 @@ async def translate(
     )
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = await while_connected(request, work)
-    body = await asyncio.to_thread(lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True))
+    body = await write(wanted.text, lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True))
     return Response(body, media_type="application/json")
 
 

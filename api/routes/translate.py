@@ -1,10 +1,8 @@
 """`POST /translate`, in LibreTranslate's shapes."""
 
-import asyncio
-
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.answers import blank_as_nothing, respond
+from api.answers import blank_as_nothing, respond, write
 from api.dependencies import (
     BatcherDependency,
     DetectorDependency,
@@ -54,6 +52,7 @@ async def translate(
         return streamed(told, request=request, wanted=wanted, signatures=signatures)
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = [blank_as_nothing(found) for found in await while_connected(request, work)]
-    # In a thread: the alignment and scores of a long text are a hundred thousand records.
-    body = await asyncio.to_thread(lambda: respond(wanted, answers, signatures).model_dump_json(exclude_unset=True))
+    body = await write(
+        question.texts, lambda: respond(wanted, answers, signatures).model_dump_json(exclude_unset=True)
+    )
     return Response(body, media_type="application/json")

@@ -191,8 +191,8 @@ def assert_same(found: Translation, expected: Translation) -> None:
     assert found.score == pytest.approx(expected.score, abs=1e-4)
     log_probs = [token.log_prob for token in expected.tokens]
     assert [token.log_prob for token in found.tokens] == pytest.approx(log_probs, abs=1e-4)
-    assert [replace(link, weight=0) for link in found.alignment] == [
-        replace(link, weight=0) for link in expected.alignment
+    assert [link._replace(weight=0) for link in found.alignment] == [
+        link._replace(weight=0) for link in expected.alignment
     ]
 
 
