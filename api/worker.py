@@ -114,7 +114,8 @@ class Worker(Generic[W]):
                 if interrupted():
                     break
         except BaseException as error:
-            return outcomes + self._apart([job for job in self._jobs.values() if not job.abandoned], error)
+            left = [job for job in self._jobs.values() if not job.abandoned]
+            return outcomes + self._apart(left, error, interrupted)
         return outcomes
 
     def rest(self) -> None:
@@ -174,17 +175,17 @@ class Worker(Generic[W]):
         self._told.pop(ticket, None)
         return self._jobs.pop(ticket)
 
-    def _apart(self, jobs: Sequence[W], error: BaseException) -> list[Outcome[W]]:
+    def _apart(self, jobs: Sequence[W], error: BaseException, interrupted: Callable[[], bool]) -> list[Outcome[W]]:
         self._begin_anew()
         if len(jobs) == 1:
             return [(jobs[0], _carried(error))]
         outcomes: list[Outcome[W]] = []
         for job in jobs:
-            outcomes += self._alone(job)
+            outcomes += self._alone(job, interrupted)
         return outcomes
 
-    def _alone(self, job: W) -> list[Outcome[W]]:
-        return self.turn([job], lambda: job.abandoned)
+    def _alone(self, job: W, interrupted: Callable[[], bool]) -> list[Outcome[W]]:
+        return self.turn([job], lambda: interrupted() and job.abandoned)
 
 
 def _carried(error: BaseException) -> Exception:

@@ -133,8 +133,7 @@ class _Task:
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits for it any more, by the latest news."""
-        self.inbox.look()
+        """Whether nobody waits for it any more, by the news that was looked at last."""
         return self.withdrawn or self.inbox.closed
 
 

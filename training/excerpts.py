@@ -3,7 +3,8 @@
 Corpora have calls of a word or two inside of sentences more often than alone, and a translator is asked for them alone.
 A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it; and
 so are last words, "otra vez" for "again", if it is what they usually become. Words of a dictionary, which have neither
-capital nor mark there, are written as utterances too.
+capital nor mark there, are written as utterances too. What is set off is written with every mark, as nobody knows with
+which it will be asked for, and there may be two of it in all; others with one that is drawn.
 """
 
 import random
@@ -18,8 +19,9 @@ from translator.alignment import Link, Span
 
 LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
-MOST_ALIKE = 6  # times the same excerpt is taken
-MARKS: tuple[str, ...] = (".", ".", "!", "!", "")  # that an excerpt ends in, as often; a question keeps its own
+MOST_ALIKE = 12  # times the same excerpt is taken
+MARKS = (".", "!", "")  # that an excerpt ends in; a question keeps its own
+ENTRY_MARKS = (".",)  # what is called may mean something else: "para" is "for", "¡Para!" is not
 LONGEST_END = 2  # last words that are taken out together
 LEAST_ENDS, USUALLY = 3, 0.25  # times they must have become the same, and its share
 LONGEST_ABBREVIATION = 3  # letters; what is longer and has a stop behind it ends a sentence
@@ -52,22 +54,23 @@ def excerpts(
         chance: Decides which mark that is.
 
     Example:
-        >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random(2))
-        [('Non.', 'No.'), ('Merci bien.', 'Thanks.')]
+        >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random())[:4]
+        [('Non.', 'No.'), ('Non !', 'No!'), ('Non', 'No'), ('Merci bien.', 'Thanks.')]
     """
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
     made, taken = list[Pair](), Counter[Pair]()
+    found: list[tuple[_Part, _Part, Sequence[str]]]
     endings = [_ends(pair, linked) for pair, linked in zip(pairs, links, strict=True)]
     usual = _usual(endings)
     said_alone = {source for source, _ in usual}
     for pair, linked, ends in zip(pairs, links, endings, strict=True):
-        found = [(source, target, MARKS) for source, target in _excerpts(pair, linked)]
+        found = [(*part, (mark,)) for part in _excerpts(pair, linked) for mark in (MARKS if not part[0].asks else "?")]
         found += [(*end, MARKS) for end in ends if _texts(end) in usual]
         entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
         if entry and pair[0] not in said_alone:  # a dictionary has what a word may mean besides
-            found = [(_whole(pair[0]), _whole(pair[1]), MARKS[:-1])]
+            found = [(_whole(pair[0]), _whole(pair[1]), ENTRY_MARKS)]
         for source, target, marks in found:
-            mark = "?" if source.asks else chance.choice(marks)
+            mark = chance.choice(marks)
             said = (_uttered(source, mark, languages[0], inner[0]), _uttered(target, mark, languages[1], inner[1]))
             taken[said] += 1
             if taken[said] <= MOST_ALIKE:

@@ -31,7 +31,7 @@ from translator.model import TranslationModel
 from translator.shortlist import LanguageShortlist, Shortlist
 from translator.tokenizer import Tokenizer
 
-FREQUENT = 100  # pieces of a language that every sentence may use
+FREQUENT = 100  # pieces of a language that every sentence may use, if nothing else is said
 MOST_BESIDE = 24  # pieces beside one source piece
 SHARE_BESIDE = 0.99  # of a source piece's attention that they must have had
 LEAST_SEEN = 5  # times a source piece was read, or it is unknown
@@ -56,7 +56,7 @@ class ShortlistReport(NamedTuple):
     whole: float
 
 
-def add_shortlist(source: Path, destination: Path, config_path: Path) -> ShortlistReport:
+def add_shortlist(source: Path, destination: Path, config_path: Path, *, frequent: int = FREQUENT) -> ShortlistReport:
     """Writes a checkpoint with a shortlist that is learned from the corpora of an experiment, on the processor.
 
     Calibrations are dropped: they speak of shares of the whole vocabulary.
@@ -65,12 +65,16 @@ def add_shortlist(source: Path, destination: Path, config_path: Path) -> Shortli
         source: The checkpoint.
         destination: Replaced as a whole once the new one is complete.
         config_path: Its corpora are read, and cleaned as it says.
+        frequent: Pieces of a target language, those met most often, that every sentence may use.
 
     Raises:
         CheckpointError: `source` cannot be read or `destination` not be written.
-        ConfigError: The experiment cannot be used, or has directions that the model was not taught.
+        ConfigError: The experiment cannot be used, or has directions that the model was not taught; `frequent` is
+            below 1.
         CorpusError: A corpus cannot be read, or there is too little of it.
     """
+    if frequent < 1:
+        raise ConfigError(f"{frequent} frequent pieces were asked for, wanted at least 1.")
     checkpoint = load_checkpoint(source)
     config = load_config(config_path)
     if strange := sorted(set(config.directions) - set(checkpoint.manifest.directions)):
@@ -78,14 +82,14 @@ def add_shortlist(source: Path, destination: Path, config_path: Path) -> Shortli
         raise ConfigError(f"{config_path} has text from {told}, which {checkpoint.manifest.name} was not taught.")
     texts = [load_corpus(corpus, config.cleaning) for corpus in config.corpora]
     dataset = build_dataset(texts, checkpoint.tokenizer, max_tokens=config.cleaning.max_tokens)
-    shortlist, report = learn_shortlist(checkpoint.model, checkpoint.tokenizer, dataset)
+    shortlist, report = learn_shortlist(checkpoint.model, checkpoint.tokenizer, dataset, frequent=frequent)
     manifest = replace(checkpoint.manifest, calibrations=())
     save_checkpoint(destination, checkpoint._replace(manifest=manifest, shortlist=shortlist), card=model_card(manifest))
     return report
 
 
 def learn_shortlist(
-    model: TranslationModel, tokenizer: Tokenizer, dataset: Dataset, *, seed: int = 1
+    model: TranslationModel, tokenizer: Tokenizer, dataset: Dataset, *, frequent: int = FREQUENT, seed: int = 1
 ) -> tuple[Shortlist, ShortlistReport]:
     """Learns a shortlist and judges it.
 
@@ -102,7 +106,8 @@ def learn_shortlist(
     counts = _Counts(tokenizer.vocab_size)
     for examples in tqdm(list(_batches(dataset, chosen)), unit="batch", disable=None):
         counts.add(model, dataset, examples)
-    languages = {language: counts.of(language, Tokenizer.eos_id, Tokenizer.unk_id) for language in counts.languages}
+    always = Tokenizer.eos_id, Tokenizer.unk_id
+    languages = {language: counts.of(language, frequent, *always) for language in counts.languages}
     forbidden = [Tokenizer.pad_id, Tokenizer.bos_id, *map(tokenizer.language_id, tokenizer.languages)]
     shortlist = Shortlist(languages, forbidden_ids=forbidden)
     return shortlist, judge_shortlist(shortlist, dataset, held)
@@ -157,8 +162,8 @@ class _Counts:
         for met, ids in ((self._sources, source.ids[pieces]), (self._targets, target.ids[target.mask])):
             met[language] = met.get(language, nothing) + np.bincount(ids.numpy(), minlength=size)
 
-    def of(self, language: int, *always: int) -> LanguageShortlist:
-        """Makes the list of one target language; `always` are pieces that every sentence may use."""
+    def of(self, language: int, count: int, *always: int) -> LanguageShortlist:
+        """Makes the list of one target language; every sentence may use so many frequent pieces, and `always`."""
         size = self._vocab_size
         keys, places = np.unique(np.concatenate(self._keys[language]), return_inverse=True)
         weights = np.bincount(places, weights=np.concatenate(self._weights[language]))
@@ -178,7 +183,7 @@ class _Counts:
         targets = np.concatenate([targets[kept], np.full(len(silent), always[0])])
         order = np.lexsort((targets, sources))
         met = self._targets[language]
-        frequent = np.argsort(-met, kind="stable")[:FREQUENT]
+        frequent = np.argsort(-met, kind="stable")[:count]
         return LanguageShortlist(
             np.union1d(frequent[met[frequent] > 0], always),
             np.searchsorted(sources[order], np.arange(size + 1)),

@@ -24,11 +24,10 @@ def test_what_marks_set_off_on_both_sides_is_taken_out() -> None:
     assert taken(*NO_THANKS) == {("non", "no"), ("merci bien", "thanks")}
 
 
-@given(chances)
-def test_marks_are_written_as_each_language_writes_them(chance: random.Random) -> None:
+def test_what_is_set_off_has_every_mark_as_each_language_writes_it() -> None:
     pair, links = ("Non, merci.", "No, gracias."), {(0, 0), (1, 1), (2, 2)}
-    allowed = {("Non.", "No."), ("Non !", "¡No!"), ("non", "no"), ("Non", "No")}
-    assert excerpts([pair], [links], ("fr", "es"), chance)[0] in allowed
+    found = excerpts([pair], [links], ("fr", "es"), random.Random(0))
+    assert found[:3] == [("Non.", "No."), ("Non !", "¡No!"), ("Non", "No")]
 
 
 def test_a_link_that_leads_out_of_a_part_keeps_it_in() -> None:
@@ -108,13 +107,13 @@ def test_a_capital_inside_of_a_sentence_stays(chance: random.Random) -> None:
     they = ("Er sagt, sie irren sich, sie alle.", "He says they are wrong, all of them.")
     pair, links = ("Nun, Sie irren sich.", "Well, you are mistaken."), {(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)}
     found = excerpts([pair, they, they], [links, set(), set()], ("de", "en"), chance)
-    assert found[1][0] in {"Sie irren sich.", "Sie irren sich!", "Sie irren sich"}
+    assert [source for source, _ in found[3:]] == ["Sie irren sich.", "Sie irren sich!", "Sie irren sich"]
 
 
 @given(chances)
 def test_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
     ((source, target),) = excerpts([("langsam", "slowly")], [set()], ("de", "en"), chance)
-    assert (source, target) in {("Langsam.", "Slowly."), ("Langsam!", "Slowly!")}
+    assert (source, target) == ("Langsam.", "Slowly."), "what is called may mean something else"
 
 
 @pytest.mark.parametrize("pair", [("Es regnet.", "It is raining."), ("ein sehr alter Hut", "a very old hat")])

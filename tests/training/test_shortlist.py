@@ -44,9 +44,8 @@ def pairs_of(count: int) -> Dataset:
     return Dataset([DirectedCorpus(LANGUAGE, sources, [each + 10 for each in sources])])
 
 
-def test_pieces_lie_beside_those_they_were_looked_at_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "FREQUENT", 0)
-    found, report = learn_shortlist(Looking(), TOKENIZER, pairs_of(400))
+def test_pieces_lie_beside_those_they_were_looked_at_for() -> None:
+    found, report = learn_shortlist(Looking(), TOKENIZER, pairs_of(400), frequent=0)
     own, always = [FIRST, FIRST + 1], [Tokenizer.unk_id, Tokenizer.eos_id]
     [language] = found.languages.values()
     assert language.frequent.tolist() == always
@@ -57,6 +56,14 @@ def test_pieces_lie_beside_those_they_were_looked_at_for(monkeypatch: pytest.Mon
     assert pieces is not None
     assert pieces.tolist() == [*always, *own, FIRST + 10, FIRST + 11]
     assert (report.covered, report.pieces, report.whole) == (1.0, 6.0, 0.0)
+
+
+def test_the_pieces_met_most_often_are_for_every_sentence() -> None:
+    often = pairs_of(400)
+    often.corpora[0].targets.extend([np.array([FIRST + 20], dtype=np.int32)] * 500)
+    often.corpora[0].sources.extend([np.array([FIRST + 3], dtype=np.int32)] * 500)
+    found, _ = learn_shortlist(Looking(), TOKENIZER, Dataset(often.corpora), frequent=2)
+    assert found.frequent(LANGUAGE).tolist() == [Tokenizer.unk_id, Tokenizer.eos_id, FIRST + 20]
 
 
 def test_a_piece_that_came_once_is_unknown() -> None:
