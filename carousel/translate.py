@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Enough for sentences of like length to travel together, few enough to see the output grow.
 LINES_PER_CALL = 2048
+NO_COLUMNS = str.maketrans("\t\r\n", "   ")  # what would end a column or a line
 
 EXAMPLES = """\b
 Examples:
@@ -63,7 +64,7 @@ def translate(
         typer.Option("--json", help="One JSON object a line, with score, confidence, tokens, alignment, warnings."),
     ] = False,
     n_best: Annotated[
-        int, typer.Option(metavar="N", help="Translations of each line, best first, separated by tabs.")
+        int, typer.Option(metavar="N", help="Translations of each line, best first, separated by tabs; one within is a space.")
     ] = 1,
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,
@@ -97,7 +98,7 @@ def translate(
         decision_delay=decision_delay,
         no_repeat_ngram_size=no_repeat_ngram_size,
     )
-    line_of = _json_line if as_json else _text_line
+    line_of = _json_line if as_json else _columns if n_best > 1 else _text_line
     with open_output(output) as stream, closing(progress_bar(total, alone=output is not None)) as bar:
         number = 0
         for lines in batches:
@@ -146,7 +147,11 @@ def _check_encoding(text: str) -> None:
 
 
 def _text_line(answer: "Translation") -> str:
-    return "\t".join([answer.text, *answer.alternatives])
+    return answer.text
+
+
+def _columns(answer: "Translation") -> str:
+    return "\t".join(text.translate(NO_COLUMNS) for text in (answer.text, *answer.alternatives))
 
 
 def _json_line(answer: "Translation") -> str:

@@ -163,6 +163,10 @@ class TestTranslate:
     def test_n_best_stand_side_by_side(self) -> None:
         assert translate("--n-best", "3", stdin="ab\ncd\n")[1] == "ba\tba2\tba3\ndc\tdc2\tdc3\n"
 
+    def test_a_tab_in_a_text_is_no_column_among_the_n_best(self) -> None:
+        assert translate("--n-best", "2", stdin="a\tb\n")[1] == "b a\tb a2\n"
+        assert translate("--n-best", "1", stdin="a\tb\n")[1] == "b\ta\n", "a translation alone keeps its tabs"
+
     def test_output_goes_to_a_file(self, tmp_path: Path) -> None:
         assert translate("--output", tmp_path / "out", stdin="ab\n") == (0, "", "")
         assert (tmp_path / "out").read_text() == "ba\n"
