@@ -18,7 +18,7 @@ Signatures = Mapping[tuple[str, str], Sequence[Signature]]
 """By direction, what says which models translate, and how."""
 
 SHORT_CHARACTERS = 2000
-"""Of a request whose answer is written in a few milliseconds at most, all that is known of it included."""
+"""Of the texts of a request whose answer is written in a few milliseconds at most, all that is known of it included."""
 
 MARKS = ("Po", "Ps", "Pe", "Pi", "Pf")  # all that Unicode calls punctuation but dashes: "-5" is not "5"
 
@@ -45,15 +45,14 @@ def blank_as_nothing(answer: Answer) -> Answer:
     return answer if answer.text.strip() else replace(answer, text="")
 
 
-async def write(texts: Sequence[str], written: Callable[[], str]) -> str:
-    """Returns what `written` makes of the answers to these texts, while others go on.
+async def written_aside(texts: Sequence[str], write: Callable[[], str]) -> str:
+    """Returns the body that `write` makes of the answers to these texts, in a thread if that takes its time.
 
-    The alignment and scores of a long text are a hundred thousand records, which are for a thread; for a sentence that
-    is the longer way.
+    The alignment and scores of a long text are a hundred thousand records; for a sentence a thread is the longer way.
     """
     if sum(map(len, texts)) <= SHORT_CHARACTERS:
-        return written()
-    return await asyncio.to_thread(written)
+        return write()
+    return await asyncio.to_thread(write)
 
 
 def respond(wanted: TranslateRequest, answers: Sequence[Answer], signatures: Signatures) -> TranslateResponse:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-YOUNG_OBJECTS = 10_000
-"""That may be made before it is looked for cycles among them: a sentence makes hundreds, and none of them is in one."""
-
 PREFLIGHT_SECONDS = 1_728_000  # 20 days, as LibreTranslate
 
 DESCRIPTION = """A self-hosted translator that answers LibreTranslate's requests, and DeepL's below `/v2`.
@@ -124,7 +121,6 @@ def open_models(settings: Settings) -> "ModelPool":
         idle_seconds=settings.model_idle_seconds,
     )
     gc.freeze()  # what was loaded stays; a collection that looked at all of it would hold everybody up for 100 ms
-    gc.set_threshold(YOUNG_OBJECTS)
     return models
 
 

@@ -9,6 +9,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from api.http_protocol import BoundedProtocol
 from api.languages import Languages
 from api.settings import Settings
 from translator.errors import ConfigError
@@ -31,6 +32,7 @@ def run(app: FastAPI, settings: Settings) -> None:
     sockets = _bound(settings.host, settings.port)
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         host=settings.host,
         port=settings.port,
         log_config=_log_config(settings.log_level, settings.log_format),

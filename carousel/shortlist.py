@@ -11,7 +11,7 @@ from carousel.progress import progress_log
 EXAMPLES = """\b
 Examples:
   carousel shortlist runs/mine/best models/mine --config my-translator.toml
-  carousel shortlist runs/mine/best models/mine --config my-translator.toml --frequent 3500
+  carousel shortlist runs/mine/best models/mine --config my-translator.toml --frequent 1000
   carousel export models/mine models/mine-small --weights int8     keeps the shortlist
 """
 
@@ -38,8 +38,8 @@ def shortlist(
 
     The model reads its corpora once more, and where it looks tells which pieces belong together. A sentence with a
     piece that was rare in them is translated with the whole vocabulary all the same. Measure what it costs: little
-    where the text is of one kind, a BLEU or two where it is of all kinds: then give every sentence some thousand
-    frequent pieces. A calibration is to be made anew.
+    where the text is of one kind, a BLEU or two where it is of all kinds, and less the more pieces every sentence
+    may use. A calibration is to be made anew.
     """
     from training.shortlist import add_shortlist
     from translator.catalogue import find_checkpoint

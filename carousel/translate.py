@@ -64,7 +64,10 @@ def translate(
         typer.Option("--json", help="One JSON object a line, with score, confidence, tokens, alignment, warnings."),
     ] = False,
     n_best: Annotated[
-        int, typer.Option(metavar="N", help="Translations of each line, best first, separated by tabs; one within is a space.")
+        int,
+        typer.Option(
+            metavar="N", help="Translations of each line, best first, with tabs between them and none in them."
+        ),
     ] = 1,
     beam_size: BeamSizeOption = None,
     length_penalty: LengthPenaltyOption = None,

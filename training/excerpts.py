@@ -3,8 +3,11 @@
 Corpora have calls of a word or two inside of sentences more often than alone, and a translator is asked for them alone.
 A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it; and
 so are last words, "otra vez" for "again", if it is what they usually become. Words of a dictionary, which have neither
-capital nor mark there, are written as utterances too. What is set off is written with every mark, as nobody knows with
-which it will be asked for, and there may be two of it in all; others with one that is drawn.
+capital nor mark there, are written as utterances too.
+
+What is set off is written with every mark, as nobody knows with which it will be asked for, and there may be two of it
+in all; last words with one that is drawn; words of a dictionary with a stop, as what is called may mean something else:
+"para" is "for", and "¡Para!" is not.
 """
 
 import random
@@ -21,7 +24,7 @@ LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionar
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
 MOST_ALIKE = 12  # times the same excerpt is taken
 MARKS = (".", "!", "")  # that an excerpt ends in; a question keeps its own
-ENTRY_MARKS = (".",)  # what is called may mean something else: "para" is "for", "¡Para!" is not
+DRAWN_MARKS = (".", ".", "!", "!", "")  # for last words, as often
 LONGEST_END = 2  # last words that are taken out together
 LEAST_ENDS, USUALLY = 3, 0.25  # times they must have become the same, and its share
 LONGEST_ABBREVIATION = 3  # letters; what is longer and has a stop behind it ends a sentence
@@ -51,7 +54,7 @@ def excerpts(
         pairs: Sentence pairs.
         links: Of the words of each (`training.links.link_words`).
         languages: Of source and target; they decide how a mark is written.
-        chance: Decides which mark that is.
+        chance: Decides which mark last words have.
 
     Example:
         >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random())[:4]
@@ -59,18 +62,18 @@ def excerpts(
     """
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
     made, taken = list[Pair](), Counter[Pair]()
-    found: list[tuple[_Part, _Part, Sequence[str]]]
+    found: list[tuple[_Part, _Part, str]]  # with its mark
     endings = [_ends(pair, linked) for pair, linked in zip(pairs, links, strict=True)]
     usual = _usual(endings)
     said_alone = {source for source, _ in usual}
     for pair, linked, ends in zip(pairs, links, endings, strict=True):
-        found = [(*part, (mark,)) for part in _excerpts(pair, linked) for mark in (MARKS if not part[0].asks else "?")]
-        found += [(*end, MARKS) for end in ends if _texts(end) in usual]
+        parts = _excerpts(pair, linked)
+        found = [(*part, mark) for part in parts for mark in (("?",) if part[0].asks else MARKS)]
+        found += [(*end, chance.choice(DRAWN_MARKS)) for end in ends if _texts(end) in usual]
         entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
         if entry and pair[0] not in said_alone:  # a dictionary has what a word may mean besides
-            found = [(_whole(pair[0]), _whole(pair[1]), ENTRY_MARKS)]
-        for source, target, marks in found:
-            mark = chance.choice(marks)
+            found = [(_whole(pair[0]), _whole(pair[1]), ".")]
+        for source, target, mark in found:
             said = (_uttered(source, mark, languages[0], inner[0]), _uttered(target, mark, languages[1], inner[1]))
             taken[said] += 1
             if taken[said] <= MOST_ALIKE:

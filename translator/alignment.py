@@ -55,7 +55,7 @@ class Side:
 
     Args:
         pieces: Character span of each piece; empty for special tokens.
-        words: Character span of each word, ascending.
+        words: Character span of each word, ascending and apart.
     """
 
     pieces: Sequence[Span]
@@ -119,10 +119,10 @@ def align_words(weights: Tensor, source: Side, target: Side) -> list[AlignedWord
         return []
     best, unheard = shares.max(axis=1, keepdims=True), 1 - shares.sum(axis=1, keepdims=True)
     linked = ((shares == best) & (best > unheard)) | (shares > SECOND_LINK)
-    places = zip(*(place.tolist() for place in np.nonzero(linked & (shares > 0))), strict=True)
+    target_words, source_words = (place.tolist() for place in np.nonzero(linked & (shares > 0)))
     return [
-        AlignedWords(*source.words[from_], *target.words[to], round(min(float(shares[to, from_]), 1.0), 4))
-        for to, from_ in places
+        AlignedWords(*source.words[from_word], *target.words[word], round(min(float(shares[word, from_word]), 1.0), 4))
+        for word, from_word in zip(target_words, source_words, strict=True)
     ]
 
 

@@ -177,5 +177,6 @@ def _moved_links(links: Sequence[AlignedWords], distance: int) -> Sequence[Align
     if not distance:
         return links
     return [
-        AlignedWords(*source, start + distance, end + distance, weight) for *source, start, end, weight in links
+        link._replace(target_start=link.target_start + distance, target_end=link.target_end + distance)
+        for link in links
     ]

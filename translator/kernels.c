@@ -28,6 +28,7 @@ int carousel_interface(void) { return 5; }
 #if defined(__x86_64__) && defined(__linux__)
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +72,8 @@ typedef uint8_t Level;
 
 #define OUTS 16  /* outputs in a block */
 #define DEPTH 64 /* inputs in a tile; every product's inputs are filled up to a multiple of it */
-#define PASS 16  /* blocks of outputs that all rows meet one after the other: 256 results of 32 rows fit the cache */
+#define STRETCH 16 /* blocks of outputs that all rows meet one after the other: 256 results of 32 rows fit the cache */
+#define PASS 32    /* blocks that are scored before a softmax looks at them: more, and it reads from further away */
 #define WORTH_A_TEAM (1 << 21) /* multiplications; with fewer, waking the others takes longer than they help */
 
 int carousel_together(void) { return TOGETHER; }
@@ -190,9 +192,8 @@ static inline __attribute__((always_inline)) void few(const int count, const Lev
 
 #else
 
-static inline Floats result(__m512i sum, const Product* product, int64_t out) {
-    const __m512i moved = _mm512_sub_epi32(sum, _mm512_loadu_si512(product->shift + out));
-    return times_plus(_mm512_cvtepi32_ps(moved), load(product->scale + out), load(product->bias + out));
+static inline Floats result(__m512i sum, __m512i shift, Floats scale, Floats bias) {
+    return times_plus(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, shift)), scale, bias);
 }
 
 /* `count` rows with one block of outputs; a constant count keeps the sums in registers. */
@@ -209,7 +210,9 @@ static inline __attribute__((always_inline)) void few(const int count, const Lev
             sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_set1_epi32(four), these);
         }
     }
-    for (int r = 0; r < count; r++) store(to + r * stride, result(sums[r], product, block * OUTS));
+    const __m512i shift = _mm512_loadu_si512(product->shift + block * OUTS);
+    const Floats scale = load(product->scale + block * OUTS), bias = load(product->bias + block * OUTS);
+    for (int r = 0; r < count; r++) store(to + r * stride, result(sums[r], shift, scale, bias));
 }
 
 #endif
@@ -238,12 +241,13 @@ typedef struct {
     int lines;
 } Ahead;
 
-/* While one of several groups of rows meets blocks up to `end`: its share of as many blocks behind them. */
-static Ahead ahead_of(const Product* product, int64_t begin, int64_t end, int64_t row, int64_t rows) {
-    const int64_t groups = (rows + GROUP - 1) / GROUP, next = (end - begin) * OUTS * product->in;
-    const int few = groups == 1 || end >= product->out / OUTS; /* of one group the processor sees itself what comes */
-    return (Ahead){product->weights + end * OUTS * product->in + row / GROUP * next / groups,
-                   few ? 0 : (int)((2 * OUTS * DEPTH / LINE + groups - 1) / groups)};
+/* While one of several groups of rows meets `count` blocks: its share of those behind them, from `next` up to `end`. Of
+ * one group the processor sees itself what comes. */
+static Ahead ahead_of(const Product* product, int64_t count, int64_t next, int64_t end, int64_t row, int64_t rows) {
+    const int64_t groups = (rows + GROUP - 1) / GROUP;
+    if (groups == 1 || next + count > end) return (Ahead){0};
+    return (Ahead){product->weights + (next * groups + row / GROUP * count) * OUTS * product->in / groups,
+                   (int)(2 * OUTS * DEPTH / LINE / groups)};
 }
 
 #ifdef CAROUSEL_NARROW
@@ -269,19 +273,18 @@ typedef struct {
 } Sums;
 
 /* Makes results of the sums of the next `rows` rows. */
-static inline void make_results(Sums* left, int64_t rows, const Product* product, int64_t stride) {
-    const int64_t end = left->done + rows < left->count ? left->done + rows : left->count;
-    for (int b = 0; b <= left->both; b++) {
-        const int64_t out = (left->block + b) * OUTS;
+static inline void make_results(Sums* pending, int64_t rows, const Product* product, int64_t stride) {
+    const int64_t end = pending->done + rows < pending->count ? pending->done + rows : pending->count;
+    for (int b = 0; b <= pending->both; b++) {
+        const int64_t out = (pending->block + b) * OUTS;
         const __m512i shift = _mm512_loadu_si512(product->shift + out);
         const Floats scale = load(product->scale + out), bias = load(product->bias + out);
-        for (int64_t r = left->done; r < end; r++) {
-            const __m512i sum = _mm512_load_si512(left->sums[r / 16 * 2 + b][r % 16]);
-            store(left->to + r * stride + b * OUTS,
-                  times_plus(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, shift)), scale, bias));
+        for (int64_t r = pending->done; r < end; r++) {
+            const __m512i sum = _mm512_load_si512(pending->sums[r / 16 * 2 + b][r % 16]);
+            store(pending->to + r * stride + b * OUTS, result(sum, shift, scale, bias));
         }
     }
-    left->done = end;
+    pending->done = end;
 }
 
 /* Blocks begin to end - 1 for at most 32 rows; `rows` has room for 32, of which `count` count. The sums of two blocks
@@ -290,11 +293,12 @@ static void blocks_by_tiles(int64_t count, const Level* rows, const Product* pro
                             float* to, int64_t stride, Ahead ahead) {
     const int64_t in = product->in, share = (GROUP * DEPTH + in - 1) / in;
     const int lower = count > 16;
-    Sums left;
-    left.count = left.done = left.block = left.both = 0;
+    Sums pending;
+    pending.count = pending.done = pending.block = pending.both = 0;
     __asm__ volatile("" ::: "memory"); /* GCC does not know that a tile load reads what was written before it */
     for (int64_t block = begin; block < end; block += 2) {
         const int both = block + 1 < end;
+        /* With one block left the second tiles multiply it once more, and nobody reads what they sum. */
         const int8_t *first = product->weights + block * OUTS * in, *second = both ? first + OUTS * in : first;
         _tile_zero(0);
         _tile_zero(1);
@@ -313,18 +317,18 @@ static void blocks_by_tiles(int64_t count, const Level* rows, const Product* pro
             }
             for (int line = 0; line < ahead.lines; line++, ahead.weights += LINE)
                 __builtin_prefetch(ahead.weights, 0, 2);
-            make_results(&left, share, product, stride);
+            make_results(&pending, share, product, stride);
         }
-        _tile_stored(0, left.sums[0], 64);
-        _tile_stored(1, left.sums[1], 64);
+        _tile_stored(0, pending.sums[0], 64);
+        _tile_stored(1, pending.sums[1], 64);
         if (lower) {
-            _tile_stored(2, left.sums[2], 64);
-            _tile_stored(3, left.sums[3], 64);
+            _tile_stored(2, pending.sums[2], 64);
+            _tile_stored(3, pending.sums[3], 64);
         }
-        left.block = block, left.count = count, left.done = 0, left.both = both;
-        left.to = to + (block - begin) * OUTS;
+        pending.block = block, pending.count = count, pending.done = 0, pending.both = both;
+        pending.to = to + (block - begin) * OUTS;
     }
-    make_results(&left, GROUP, product, stride);
+    make_results(&pending, GROUP, product, stride);
 }
 
 #endif
@@ -349,18 +353,20 @@ static Level* room_for(int64_t rows, int64_t in) {
 
 /* All of a team of threads call it, with the same arguments. */
 static void multiply(const Rows* input, int64_t rows, const Product* product, Level* room, float* to, int level) {
-    const int64_t all = product->out / OUTS, jobs = (all + PASS - 1) / PASS;
+    const int64_t all = product->out / OUTS, team = omp_get_num_threads();
+    const int64_t even = (all + 2 * team - 1) / (2 * team) * 2; /* blocks of a thread, which go in pairs */
+    const int64_t at_once = even < STRETCH ? even : STRETCH, jobs = (all + at_once - 1) / at_once;
     const int by_tiles = worth_tiles(rows, level);
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < rows; row++) quantise(room + row * product->in, input, row, product);
     if (by_tiles) use_tiles();
 #pragma omp for schedule(static)
     for (int64_t job = 0; job < jobs; job++) {
-        const int64_t begin = job * PASS, end = begin + PASS < all ? begin + PASS : all;
+        const int64_t begin = job * at_once, end = begin + at_once < all ? begin + at_once : all;
         for (int64_t row = 0; row < rows; row += GROUP)
             blocks(rows - row < GROUP ? rows - row : GROUP, room + row * product->in, product, begin, end,
                    to + row * product->out + begin * OUTS, product->out, by_tiles,
-                   ahead_of(product, begin, end, row, rows));
+                   ahead_of(product, end - begin, end, all, row, rows));
     }
     if (by_tiles) release_tiles();
 }
@@ -650,20 +656,21 @@ static void insert(Running* best, float logit, int64_t id) {
 /* Takes `count` logits in, those of the ids from `start` on; `open` has a bit for each that may be chosen, or is none.
  */
 static void take(Running* row, const float* logits, int64_t count, int64_t start, const uint16_t* open) {
-    Floats most = all_of(row->most);
+    Floats most = all_of(-INFINITY);
     for (int64_t i = 0; i < count; i += 16) most = greater(most, load(logits + i));
-    const float now = greatest_of(most), log2_e = 1.44269504f;
+    const float here = greatest_of(most), now = here > row->most ? here : row->most, log2_e = 1.44269504f;
     Floats sum = all_of(0.0f);
     for (int64_t i = 0; i < count; i += 16)
         sum = add(sum, rough_power(times_plus(load(logits + i), all_of(log2_e), all_of(-now * log2_e))));
-    for (int64_t i = 0; i < count && now > row->logits[row->wanted - 1]; i += 16) {
+    for (int64_t i = 0; i < count && here > row->logits[row->wanted - 1]; i += 16) {
         unsigned better = which_exceed(load(logits + i), all_of(row->logits[row->wanted - 1]));
         for (better &= open ? open[i / 16] : 0xFFFF; better; better &= better - 1) {
             const int64_t at = i + __builtin_ctz(better);
             insert(row, logits[at], start + at);
         }
     }
-    row->sum = (row->most > -INFINITY ? row->sum * expf(row->most - now) : 0) + sum_of(sum);
+    const float before = row->most == now ? row->sum : row->most > -INFINITY ? row->sum * expf(row->most - now) : 0;
+    row->sum = before + sum_of(sum);
     row->most = now;
 }
 
@@ -690,13 +697,14 @@ static void take_all(Running* running, int64_t rows, const Level* room, const Pr
     for (int64_t thread = 0; thread < threads; thread++) {
         float* here = logits + thread * GROUP * PASS * OUTS;
         if (by_tiles) use_tiles();
-        for (int64_t pass = passes * thread / threads; pass < passes * (thread + 1) / threads; pass++) {
+        const int64_t last = passes * (thread + 1) / threads;
+        for (int64_t pass = passes * thread / threads; pass < last; pass++) {
             const int64_t begin = pass * PASS, end = begin + PASS < all ? begin + PASS : all,
                           width = (end - begin) * OUTS;
             for (int64_t row = 0; row < rows; row += GROUP) {
                 const int64_t count = rows - row < GROUP ? rows - row : GROUP;
                 blocks(count, room + row * product->in, product, begin, end, here, width, by_tiles,
-                       ahead_of(product, begin, end, row, rows));
+                       ahead_of(product, end - begin, end, last * PASS, row, rows));
                 for (int64_t r = 0; r < count; r++)
                     take(running + thread * rows + row + r, here + r * width, width, begin * OUTS,
                          open ? open + begin : NULL);

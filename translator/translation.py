@@ -1,6 +1,6 @@
 """What a translation is: the text, and all that can be said of where it came from and how sure it is."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 from translator.alignment import AlignedWords
@@ -97,7 +97,7 @@ class Translation:
 
     def to_json(self) -> dict[str, object]:
         """Returns plain lists, dicts, strings and numbers."""
-        table = asdict(self) | {"confidence": self.confidence}
+        table = asdict(replace(self, tokens=(), alignment=())) | {"confidence": self.confidence}
         table["tokens"] = [each._asdict() for each in self.tokens]
         table["alignment"] = [each._asdict() for each in self.alignment]
         for sentence in table["sentences"]:

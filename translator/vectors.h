@@ -43,9 +43,9 @@ static inline Floats rough_exponential(Floats x) {
     return scaled(p, n);
 }
 
-/* 2^x to five digits, for x of at most 0: a polynomial of degree 4 for what is above the floor. */
+/* 2^x to five digits, for x of at most 0, or hardly more: a polynomial of degree 4 for what is above the floor. */
 static inline Floats rough_power(Floats x) {
-    x = greater(all_of(LEAST_POWER), x);
+    x = greater(all_of(-120.0f), x); /* a normal number still */
     const Floats r = fraction(x);
     Floats p = times_plus(r, all_of(0.0135341678f), all_of(0.0520114601f));
     p = times_plus(p, r, all_of(0.241442755f));

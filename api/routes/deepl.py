@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.answers import Answer, links, scores, write
+from api.answers import Answer, links, scores, written_aside
 from api.deepl import (
     UNLIMITED,
     DeepLError,
@@ -61,7 +61,9 @@ async def translate(
     )
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = await while_connected(request, work)
-    body = await write(wanted.text, lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True))
+    body = await written_aside(
+        wanted.text, lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True)
+    )
     return Response(body, media_type="application/json")
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.answers import blank_as_nothing, respond, write
+from api.answers import blank_as_nothing, respond, written_aside
 from api.dependencies import (
     BatcherDependency,
     DetectorDependency,
@@ -52,7 +52,7 @@ async def translate(
         return streamed(told, request=request, wanted=wanted, signatures=signatures)
     work = answer(question, languages=languages, detector=detector, batcher=batcher)
     answers = [blank_as_nothing(found) for found in await while_connected(request, work)]
-    body = await write(
+    body = await written_aside(
         question.texts, lambda: respond(wanted, answers, signatures).model_dump_json(exclude_unset=True)
     )
     return Response(body, media_type="application/json")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import BoundedProtocol
 from api.settings import Settings
 from tests.api.fakes import PATIENCE_SECONDS, FakeTranslator
 
@@ -18,7 +19,7 @@ def listening(translator: FakeTranslator, settings: Settings | None = None) -> I
     """Yields the address, without a slash at its end."""
     with socket.create_server(("127.0.0.1", 0)) as port:
         app = create_app(settings or Settings(), translator)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [port]})
         thread.start()
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tests.training.small_run import make_trainer, small_tokenizer, write_run
-from training import shortlist
 from training.dataset import Dataset, DirectedCorpus
 from training.shortlist import add_shortlist, judge_shortlist, learn_shortlist
 from translator.batch import PaddedIds

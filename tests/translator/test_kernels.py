@@ -68,6 +68,24 @@ def test_a_product_is_the_sum_of_whole_numbers(rows: int, width: int, out: int, 
     torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("width", "out"), [(64, 257), (700, 300), (2100, 528), (130, 1100)])
+def test_a_product_of_many_stretches_is_that_of_its_parts(width: int, out: int, threads: int) -> None:
+    """More blocks than one thread takes at once, odd ones at the end, and rows enough to fetch weights ahead."""
+    torch.manual_seed(0)
+    weight, bias = torch.randn(out, width), torch.randn(out)
+    whole = Int8Product(weight, bias, bound=1)
+    parts = [Int8Product(*part, bound=1) for part in zip(weight.split(16), bias.split(16), strict=True)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for rows in (2, 31, 33, 70, 150):
+            x = uniform(rows, width)
+            assert torch.equal(whole(x), torch.cat([part(x) for part in parts], dim=1))
+    finally:
+        torch.set_num_threads(before)
+
+
 @settings(max_examples=20)
 @given(rows=rows_of, level=st.sampled_from([VNNI, AMX]), seed=seeds)
 def test_a_row_is_the_same_to_the_bit_alone_and_in_company(rows: int, level: int, seed: int) -> None:
