@@ -56,10 +56,11 @@ class Quarrelsome:
 def test_a_job_that_is_tried_alone_may_be_given_up() -> None:
     translator: Any = SimpleNamespace(session=lambda **how: Quarrelsome())
     made: Worker[Any] = Worker(translator, beam_size=None, batch_size=4, step=lambda count: None)
-    endless, other = (
+    jobs: list[Any] = [
         SimpleNamespace(texts=[text], sources=["en"], target="de", alternatives=0, listener=None, abandoned=False)
         for text in ("endless", "other")
-    )
+    ]
+    endless, other = jobs
     asked = 0
 
     def interrupted() -> bool:
@@ -69,6 +70,7 @@ def test_a_job_that_is_tried_alone_may_be_given_up() -> None:
         endless.abandoned = asked >= 3
         return endless.abandoned
 
-    assert made.turn([endless, other], interrupted) == [(other, ["other"])]
+    outcomes: list[Any] = made.turn(jobs, interrupted)
+    assert outcomes == [(other, ["other"])]
     assert made.turn([], lambda: False) == []
     assert not made.busy
