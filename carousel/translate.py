@@ -154,7 +154,7 @@ def _text_line(answer: "Translation") -> str:
 
 
 def _columns(answer: "Translation") -> str:
-    return "\t".join(text.translate(NO_COLUMNS) for text in (answer.text, *answer.alternatives))
+    return "\t".join(text.translate(NO_COLUMNS).rstrip() for text in (answer.text, *answer.alternatives))
 
 
 def _json_line(answer: "Translation") -> str:

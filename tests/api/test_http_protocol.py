@@ -26,19 +26,27 @@ def address() -> Iterator[tuple[str, int]]:
 
 def said(address: tuple[str, int], *parts: bytes) -> tuple[int, dict[str, str]]:
     """Sends the parts one by one; returns status and body of the first answer."""
+    return next(answers(address, *parts))
+
+
+def answers(address: tuple[str, int], *parts: bytes) -> Iterator[tuple[int, dict[str, str]]]:
+    """Sends the parts one by one; yields status and body of the answers as they come."""
     with socket.create_connection(address, timeout=PATIENCE_SECONDS) as client:
         for part in parts:
             client.sendall(part)
         with client.makefile("rb") as answer:
-            status = int(answer.readline().split()[1])
-            headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(answer.readline, b"\r\n"))
-            return status, json.loads(answer.read(int(headers[b"content-length"])))
+            while line := answer.readline():
+                headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(answer.readline, b"\r\n"))
+                assert len(headers[b"x-request-id"]) == 32
+                yield int(line.split()[1]), json.loads(answer.read(int(headers[b"content-length"])))
 
 
 @pytest.mark.parametrize(
     "head",
     [
         pytest.param(b"GET /" + LONG, id="address"),
+        pytest.param(b"GET /?" + LONG + b" HTTP/1.1\r\n\r\n", id="whole address"),
+        pytest.param(b"GET / HTTP/1.1\r\nX-Name: " + LONG + b"\r\n\r\n", id="whole value"),
         pytest.param(b"GET / HTTP/1.1\r\nX-Name: " + LONG, id="value"),
         pytest.param(b"GET / HTTP/1.1\r\n" + b"X-Name: aaaa\r\n" * (MOST_HEAD_BYTES // 14), id="many"),
     ],
@@ -73,3 +81,11 @@ def test_a_body_in_small_chunks_is_no_head(address: tuple[str, int]) -> None:
 @pytest.mark.parametrize("line", [b"house\r\n\r\n", b"FOO / HTTP/1.1\r\nHost: here\r\n\r\n"])
 def test_what_is_no_http_is_refused_as_everything_is(address: tuple[str, int], line: bytes) -> None:
     assert said(address, line) == (400, {"error": "Invalid HTTP request received."})
+
+
+@pytest.mark.parametrize("behind", [b"house\r\n\r\n", b"GET /?" + LONG + b" HTTP/1.1\r\n\r\n"])
+def test_what_came_before_it_is_answered_first(address: tuple[str, int], behind: bytes) -> None:
+    good = HEAD + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    found = list(answers(address, good + good + behind))
+    assert [status for status, _ in found] == [200, 200, 400]
+    assert found[0] == found[1] == (200, {"translatedText": "<de>house"})

@@ -165,6 +165,7 @@ class TestTranslate:
 
     def test_a_tab_in_a_text_is_no_column_among_the_n_best(self) -> None:
         assert translate("--n-best", "2", stdin="a\tb\n")[1] == "b a\tb a2\n"
+        assert translate("--n-best", "2", "--text", "\tab")[1] == "ba\tba 2\n", "nor does one end a column"
         assert translate("--n-best", "1", stdin="a\tb\n")[1] == "b\ta\n", "a translation alone keeps its tabs"
 
     def test_output_goes_to_a_file(self, tmp_path: Path) -> None:
