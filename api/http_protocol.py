@@ -55,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A request is answered; after the last one, what came behind it is refused."""
         super().on_response_complete()
-        if self._refusal and self.cycle.response_complete:
+        if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
             self._refuse()
 
     def send_400_response(self, msg: str) -> None:

@@ -89,3 +89,13 @@ def test_what_came_before_it_is_answered_first(address: tuple[str, int], behind:
     found = list(answers(address, good + good + behind))
     assert [status for status, _ in found] == [200, 200, 400]
     assert found[0] == found[1] == (200, {"translatedText": "<de>house"})
+
+
+def test_a_body_that_breaks_off_in_nonsense_is_refused_once(address: tuple[str, int]) -> None:
+    broken = HEAD + b"Transfer-Encoding: chunked\r\n\r\nthis is no number\r\n"
+    assert [status for status, _ in answers(address, broken)] == [400]
+
+
+def test_behind_a_last_request_nothing_is_said(address: tuple[str, int]) -> None:
+    last = HEAD + f"Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    assert [status for status, _ in answers(address, last + b"house\r\n\r\n")] == [200]
