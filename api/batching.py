@@ -31,8 +31,8 @@ if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and 
 
 LONGEST_RETRY_AFTER_SECONDS = 60
 T = TypeVar("T")
-SameWork = tuple[tuple[str, ...], tuple[str, ...], str, int]
-"""Texts, their languages, the language wanted, alternatives: equal ones have equal answers."""
+SameWork = tuple[tuple[str, ...], tuple[str, ...], str, int, bool]
+"""Texts, their languages, the language wanted, alternatives, whether with details: equal ones have equal answers."""
 
 
 class Batcher:
@@ -114,7 +114,13 @@ class Batcher:
         return sum(job.characters for job in self._jobs if not job.abandoned)
 
     async def translate(
-        self, texts: Sequence[str], *, sources: Sequence[str], target: str, alternatives: int = 0
+        self,
+        texts: Sequence[str],
+        *,
+        sources: Sequence[str],
+        target: str,
+        alternatives: int = 0,
+        detailed: bool = True,
     ) -> "Sequence[Translation]":
         """Translates the texts of one request; the directions must have been checked before.
 
@@ -126,6 +132,7 @@ class Batcher:
             sources: The language of each.
             target: The language wanted.
             alternatives: Further translations wanted of each; there may be more, or fewer.
+            detailed: Whether tokens and word links are wanted.
 
         Returns:
             One translation a text, in order.
@@ -135,10 +142,10 @@ class Batcher:
             DeadlineError: The deadline passed.
             Exception: What the translator raised for these texts.
         """
-        question = (tuple(texts), tuple(sources), target, alternatives)
+        question = (tuple(texts), tuple(sources), target, alternatives, detailed)
         job = self._shared.get(question)
         if job is None or job.abandoned:
-            job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives)
+            job = Job(texts, sources, target, asyncio.get_running_loop().create_future(), alternatives, detailed)
             self._admit(job)
             self._shared[question] = job
         try:
@@ -148,7 +155,9 @@ class Batcher:
             if job.abandoned and self._shared.get(question) is job:
                 del self._shared[question]
 
-    def stream(self, text: str, *, source: str, target: str, alternatives: int = 0) -> "TextStream":
+    def stream(
+        self, text: str, *, source: str, target: str, alternatives: int = 0, detailed: bool = True
+    ) -> "TextStream":
         """Translates one text, and tells what is certain of it while it is searched.
 
         Returns:
@@ -159,7 +168,7 @@ class Batcher:
             BusyError: There is too much in flight.
         """
         loop = asyncio.get_running_loop()
-        job = Job([text], [source], target, loop.create_future(), alternatives)
+        job = Job([text], [source], target, loop.create_future(), alternatives, detailed)
         reader = Reader(job)
         job.listener = lambda told: loop.call_soon_threadsafe(reader.hear, told)
         self._admit(job)
@@ -244,7 +253,7 @@ class Batcher:
             job.complete(outcome)
             if not isinstance(outcome, Exception):
                 characters += job.characters
-                self._metrics.tokens.inc(sum(len(translation.tokens) for translation in outcome))
+                self._metrics.tokens.inc(sum(each.tokens for found in outcome for each in found.sentences))
         if characters:
             self._translated_characters += characters
             self._metrics.characters.inc(characters)

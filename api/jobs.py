@@ -34,6 +34,7 @@ class Job:
         target: Language code of the answers.
         answer: Resolves to one translation a text; done (or cancelled) means that nobody waits any more.
         alternatives: Further translations wanted of each text.
+        detailed: Whether tokens and word links are wanted.
         listener: Told, perhaps in a worker's thread, what is certain of the first text whenever that is more; None if
             nobody reads along.
         waiting: Callers that await the answer.
@@ -44,6 +45,7 @@ class Job:
     target: str
     answer: "asyncio.Future[Sequence[Translation]]"
     alternatives: int = 0
+    detailed: bool = True
     listener: Callable[[Partial], object] | None = None
     waiting: int = 0
 

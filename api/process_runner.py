@@ -212,7 +212,7 @@ class ProcessRunner:
             number = next(self._numbers)
             self._jobs[number], self._unused = job, False
             along = job.listener is not None
-            self._tell(Order(number, job.texts, job.sources, job.target, job.alternatives, along))
+            self._tell(Order(number, job.texts, job.sources, job.target, job.alternatives, job.detailed, along))
 
     def _tell(self, message: Order | Withdrawal) -> None:
         if self._alive:

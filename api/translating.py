@@ -37,6 +37,7 @@ class Question:
         source: Of all texts; None finds out that of each.
         html: Whether they are markup.
         alternatives: Further translations wanted of each; below 0 is none.
+        detailed: Whether tokens and word links are wanted.
         join_lines: Whether a line break within a paragraph of text is a space; of markup it is one anyway.
     """
 
@@ -45,6 +46,7 @@ class Question:
     source: str | None
     html: bool = False
     alternatives: int = 0
+    detailed: bool = True
     join_lines: bool = False
 
     def read(self) -> list[str]:
@@ -79,7 +81,12 @@ async def answer(
             for page, text, found, source in zip(pages, translated, detected, sources, strict=True)
         ]
     translations = await translate_texts(
-        question.read(), sources, target, alternatives=question.alternatives, batcher=batcher
+        question.read(),
+        sources,
+        target,
+        alternatives=question.alternatives,
+        detailed=question.detailed,
+        batcher=batcher,
     )
     return [
         Answer(translation.text if translation else text, translation, found, (source, target) if translation else None)
@@ -108,7 +115,13 @@ async def read_along(
     if not text.strip() or source == question.target:
         return _told(_at_once(text), detected)
     alternatives = max(0, question.alternatives)
-    stream = batcher.stream(question.read()[0], source=source, target=question.target, alternatives=alternatives)
+    stream = batcher.stream(
+        question.read()[0],
+        source=source,
+        target=question.target,
+        alternatives=alternatives,
+        detailed=question.detailed,
+    )
     return _told(stream, detected)
 
 
@@ -156,7 +169,13 @@ def source_of(detected: Detected, target: str) -> str:
 
 
 async def translate_texts(
-    texts: Sequence[str], sources: Sequence[str], target: str, *, batcher: Batcher, alternatives: int = 0
+    texts: Sequence[str],
+    sources: Sequence[str],
+    target: str,
+    *,
+    batcher: Batcher,
+    alternatives: int = 0,
+    detailed: bool = True,
 ) -> list["Translation | None"]:
     """Returns one translation a text; only what needs a translator goes to it, for the others it is None.
 
@@ -175,6 +194,7 @@ async def translate_texts(
             sources=[sources[n] for n in places],
             target=target,
             alternatives=max(0, alternatives),
+            detailed=detailed,
         )
     except (BusyError, DeadlineError, InputError, LanguageError):
         raise

@@ -37,6 +37,10 @@ class Work(Protocol):
         """Further translations wanted of each text."""
 
     @property
+    def detailed(self) -> bool:
+        """Whether tokens and word links are wanted."""
+
+    @property
     def listener(self) -> Callable[[Partial], object] | None:
         """Told what is certain of the first text; None if nobody reads along."""
 
@@ -145,7 +149,8 @@ class Worker(Generic[W]):
         from translator.inference import TranslationRequest
 
         requests = [
-            TranslationRequest(text, source, job.target) for text, source in zip(job.texts, job.sources, strict=True)
+            TranslationRequest(text, source, job.target, job.detailed)
+            for text, source in zip(job.texts, job.sources, strict=True)
         ]
         n_best = None if job.alternatives else 1
         return self._session.admit(requests, n_best=n_best, in_order=job.listener is not None)

@@ -49,6 +49,7 @@ class Order(NamedTuple):
     sources: Sequence[str]
     target: str
     alternatives: int
+    detailed: bool
     read_along: bool
 
 
@@ -127,6 +128,7 @@ class _Task:
     sources: Sequence[str]
     target: str
     alternatives: int
+    detailed: bool
     listener: Callable[[Partial], object] | None
     inbox: "_Inbox"
     withdrawn: bool = False
@@ -154,9 +156,9 @@ class _Inbox:
             match self._channel.receive():
                 case None:
                     self.closed = True
-                case Order(number, texts, sources, target, alternatives, read_along):
+                case Order(number, texts, sources, target, alternatives, detailed, read_along):
                     listener = partial(self._tell, number) if read_along else None
-                    task = _Task(number, texts, sources, target, alternatives, listener, self)
+                    task = _Task(number, texts, sources, target, alternatives, detailed, listener, self)
                     self._tasks[number] = task
                     self._fresh.append(task)
                 case Withdrawal(number) if number in self._tasks:

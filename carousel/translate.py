@@ -110,6 +110,7 @@ def translate(
                 source=source,
                 target=target,
                 options=options,
+                detailed=as_json,
                 workers=workers,
                 progress=LotProgress(bar, len(lines)),
             )

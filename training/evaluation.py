@@ -196,6 +196,7 @@ def evaluate(
         source=test_set.source,
         target=test_set.target,
         options=options,
+        detailed=False,
         batch_size=batch_size,
         workers=workers,
         progress=progress,

@@ -2,17 +2,21 @@
 
 Corpora have calls of a word or two inside of sentences more often than alone, and a translator is asked for them alone.
 A part of a sentence is taken out where marks set it off on both sides and the links of its words stay inside of it; and
-so are last words, "otra vez" for "again", if it is what they usually become. Words of a dictionary, which have neither
-capital nor mark there, are written as utterances too.
+so are last words, "otra vez" for "again", if it is what they usually become. A name that somebody is called by is taken
+away, also where one side alone sets it off: "How are you?" from "How are you, Tom?", and "Hola" from "Hola Tom". Words
+of a dictionary, which have neither capital nor mark there, are written as utterances too.
 
 What is set off is written with every mark, as nobody knows with which it will be asked for, and there may be two of it
-in all; last words with one that is drawn; words of a dictionary with a stop, as what is called may mean something else:
-"para" is "for", and "¡Para!" is not.
+in all; without one, with a capital as often as without; a short sentence with the mark that it has not; last words with
+one that is drawn; words of a dictionary with a stop, as what is called may mean something else: "para" is "for", and
+"¡Para!" is not. What is said by itself somewhere is neither read from last words nor from a dictionary: "Wait!" is no
+infinitive.
 """
 
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from training.copying import Pair
@@ -21,12 +25,15 @@ from training.uncapitalised import Uncapitalised
 from translator.alignment import Link, Span
 
 LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
+LONGEST_WHOLE = 4  # words of a sentence that is said with another mark
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
 MOST_ALIKE = 12  # times the same excerpt is taken
 MARKS = (".", "!", "")  # that an excerpt ends in; a question keeps its own
 DRAWN_MARKS = (".", ".", "!", "!", "")  # for last words, as often
 LONGEST_END = 2  # last words that are taken out together
 LEAST_ENDS, USUALLY = 3, 0.25  # times they must have become the same, and its share
+LEAST_SAID = 3  # times that something is said by itself, so that neither last words nor a dictionary tell more of it
+ENTRIES = 0.3  # share of a dictionary's entries that are said, as the corpus has them already
 LONGEST_ABBREVIATION = 3  # letters; what is longer and has a stop behind it ends a sentence
 _SETS_OFF, _FORBIDDEN = frozenset(",;:!?…¡¿"), frozenset('"“”„«»()')
 
@@ -37,12 +44,14 @@ class _Part(NamedTuple):
     Args:
         words: Their numbers.
         text: From the first to the last.
-        asks: Whether a question mark follows.
+        asks: Whether a question mark follows, or follows the name that somebody is called by.
+        calls: Whether it is such a name.
     """
 
     words: range
     text: str
     asks: bool
+    calls: bool = False
 
 
 def excerpts(
@@ -63,43 +72,103 @@ def excerpts(
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
     made, taken = list[Pair](), Counter[Pair]()
     found: list[tuple[_Part, _Part, str]]  # with its mark
-    endings = [_ends(pair, linked) for pair, linked in zip(pairs, links, strict=True)]
+    set_off = [_set_off(pair, linked, inner) for pair, linked in zip(pairs, links, strict=True)]
+    whole = [_sentence(pair) for pair in pairs]
+    times = Counter(source.text.casefold() for source, _ in (*chain.from_iterable(set_off), *filter(None, whole)))
+    said = {text for text, count in times.items() if count >= LEAST_SAID}
+    endings = [
+        [end for end in _ends(pair, linked) if end[0].text.casefold() not in said]
+        for pair, linked in zip(pairs, links, strict=True)
+    ]
     usual = _usual(endings)
-    said_alone = {source for source, _ in usual}
-    for pair, linked, ends in zip(pairs, links, endings, strict=True):
-        parts = _excerpts(pair, linked)
+    said |= {source.casefold() for source, _ in usual}
+    for pair, parts, sentence, ends in zip(pairs, set_off, whole, endings, strict=True):
         found = [(*part, mark) for part in parts for mark in (("?",) if part[0].asks else MARKS)]
         found += [(*end, chance.choice(DRAWN_MARKS)) for end in ends if _texts(end) in usual]
+        if sentence:
+            found.append((*sentence, "." if pair[0].endswith("!") else "!"))
         entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
-        if entry and pair[0] not in said_alone:  # a dictionary has what a word may mean besides
-            found = [(_whole(pair[0]), _whole(pair[1]), ".")]
+        if entry and pair[0].casefold() not in said and chance.random() < ENTRIES:
+            found = [(_whole(pair[0]), _whole(pair[1]), ".")]  # a dictionary has what a word may mean besides
         for source, target, mark in found:
-            said = (_uttered(source, mark, languages[0], inner[0]), _uttered(target, mark, languages[1], inner[1]))
-            taken[said] += 1
-            if taken[said] <= MOST_ALIKE:
-                made.append(said)
+            typed = not mark and chance.random() < 0.5
+            excerpt = (
+                _uttered(source, mark, languages[0], inner[0], typed),
+                _uttered(target, mark, languages[1], inner[1], typed),
+            )
+            taken[excerpt] += 1
+            if taken[excerpt] <= MOST_ALIKE:
+                made.append(excerpt)
     return made
 
 
-def _excerpts(pair: Pair, links: set[Link]) -> list[tuple[_Part, _Part]]:
+def _set_off(pair: Pair, links: set[Link], inner: tuple[Uncapitalised, Uncapitalised]) -> list[tuple[_Part, _Part]]:
     """Parts of both sides that belong together: no link leads out of them, and of the words of either half have one."""
-    sources, targets = map(_parts, pair)
+    sources, targets = _sides(pair, inner)
     if len(sources) < 2 or len(targets) < 2:
         return []
     found = list[tuple[_Part, _Part]]()
-    for source in sources:
+    for number, source in enumerate(sources):
         inside = {target for word, target in links if word in source.words}
         target = next((part for part in targets if inside and min(inside) in part.words), None)
         if target is None or source.asks != target.asks or max(len(source.words), len(target.words)) > LONGEST:
             continue
         back = {word for word, at in links if at in target.words}
-        if source.asks and min(len(source.words), len(target.words)) <= LONGEST_TAG:
-            continue
+        short = min(len(source.words), len(target.words)) <= LONGEST_TAG
+        if source.asks and short and not all(part.calls for part in sources[:number]):
+            continue  # a tag
         closed = inside <= set(target.words) and back <= set(source.words)
         told = 2 * len(back) >= len(source.words) and 2 * len(inside) >= len(target.words)
-        if closed and told and not _FORBIDDEN & set(source.text + target.text):
+        if closed and told and not source.calls and not _FORBIDDEN & set(source.text + target.text):
             found.append((source, target))
     return found
+
+
+def _sides(pair: Pair, inner: tuple[Uncapitalised, Uncapitalised]) -> tuple[list[_Part], list[_Part]]:
+    """Parts of both sides, names that somebody is called by apart from them.
+
+    A name is a word of both sides with a capital that it keeps inside of sentences; somebody is called by it if marks
+    set it off on one side at least.
+    """
+    sources, targets = map(_parts, pair)
+    alone = {part.text for part in (*sources, *targets) if len(part.words) == 1}
+    words = [{text[slice(*span)] for span in link_words(text)} for text in pair]
+    names = {
+        word
+        for word in alone & words[0] & words[1]
+        if word[:1].isupper() and all(written(word) == word for written in inner)
+    }
+    return _calling(pair[0], sources, names), _calling(pair[1], targets, names)
+
+
+def _calling(text: str, parts: list[_Part], names: set[str]) -> list[_Part]:
+    """The parts, where names are told apart; what stands before one asks what it asks."""
+    if not names:
+        return parts
+    spans, told = link_words(text), list[_Part]()
+
+    def part(first: int, stop: int, asks: bool) -> _Part:
+        written = text[spans[first][0] : spans[stop - 1][1]]
+        return _Part(range(first, stop), written, asks, written in names)
+
+    for words, _, asks, _ in parts:
+        first, stop = words.start, words.stop
+        begins, ends = (text[slice(*spans[at])] in names for at in (first, stop - 1))
+        cuts = {first, stop, first + begins, stop - ends}
+        told += [part(*between, asks) for between in pairwise(sorted(cuts))]
+    return [
+        each._replace(asks=each.asks or (after is not None and after.calls and after.asks))
+        for each, after in zip(told, [*told[1:], None], strict=True)
+    ]
+
+
+def _sentence(pair: Pair) -> tuple[_Part, _Part] | None:
+    """Both sides, if they are short sentences of one part with a stop or an exclamation mark."""
+    sources, targets = map(_parts, pair)
+    if len(sources) != 1 or len(targets) != 1 or _FORBIDDEN & set(pair[0] + pair[1]):
+        return None
+    short = max(len(sources[0].words), len(targets[0].words)) <= LONGEST_WHOLE
+    return (sources[0], targets[0]) if short and all(side[-1] in ".!" for side in pair) else None
 
 
 def _usual(endings: Sequence[list[tuple[_Part, _Part]]]) -> set[Pair]:
@@ -170,11 +239,11 @@ def _whole(text: str) -> _Part:
     return _Part(range(len(text.split())), text, False)
 
 
-def _uttered(part: _Part, mark: str, language: str, inner: Uncapitalised) -> str:
-    """The text with a mark, as its language writes it, and a capital; without a mark as it stands in a sentence."""
+def _uttered(part: _Part, mark: str, language: str, inner: Uncapitalised, capital: bool) -> str:
+    """The text with a mark, as its language writes it, and a capital; without both as it stands in a sentence."""
     text = part.text
-    if not mark:
+    if not mark and not capital:
         return text if part.words.start else inner(text)  # within a sentence a capital means something
     opening = {"!": "¡", "?": "¿"}.get(mark, "") if language == "es" else ""
-    space = " " if language == "fr" and mark != "." else ""
+    space = " " if language == "fr" and mark in ("!", "?") else ""
     return opening + text[:1].upper() + text[1:] + space + mark

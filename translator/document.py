@@ -66,7 +66,10 @@ class Document:
         So the end of a long text is no long work. Hypotheses without text are passed over.
         """
         for place in self._places.get(ids, ()):
-            answers = (write_sentence(self.sentences[place], each, tokenizer=self._tokenizer) for each in hypotheses)
+            sentence, detailed = self.sentences[place], self._request.detailed
+            answers = (
+                write_sentence(sentence, each, tokenizer=self._tokenizer, detailed=detailed) for each in hypotheses
+            )
             self._written[place] = [answer for answer in answers if answer.text]
 
     def assemble(self) -> Translation:
@@ -110,7 +113,7 @@ class Document:
         if kind == "verbatim":
             yield _Part(segment, None)
             return
-        text, source, target = self._request
+        text, source, target, _ = self._request
         sentence = read_sentence(text[start:end], start, tokenizer=self._tokenizer, target=target)
         pieces, length = len(sentence.ids) - SPECIAL_TOKENS, end - start
         if pieces <= self._max_source_tokens or length == 1:
@@ -122,7 +125,7 @@ class Document:
 
     def _join(self, sentences: Sequence[TargetSentence | None]) -> Translation:
         """Makes the whole from one translation for each sentence."""
-        text, source, target = self._request
+        text, source, target, _ = self._request
         pieces: list[str] = []
         tokens: list[TokenScore] = []
         alignment: list[AlignedWords] = []
@@ -164,7 +167,7 @@ class Document:
         if answer is None:
             return SentenceScore(*places, 0.0, None, 0.0 if calibration else None)
         confidence = calibration.confidence(answer.evidence) if calibration else None
-        return SentenceScore(*places, answer.score, answer.evidence, confidence)
+        return SentenceScore(*places, answer.score, answer.evidence, confidence, answer.written)
 
 
 def _moved_tokens(tokens: Sequence[TokenScore], distance: int) -> Sequence[TokenScore]:

@@ -123,6 +123,7 @@ class Translator:
         source: str,
         target: str,
         options: DecodingOptions | None = None,
+        detailed: bool = True,
         batch_size: int = 64,
         workers: int = 1,
         progress: Progress | None = None,
@@ -135,6 +136,7 @@ class Translator:
             source: Language code of all of them.
             target: Language code wanted.
             options: How to search; None takes what the checkpoint recommends.
+            detailed: Whether tokens and word links are wanted too; without them it is a little quicker.
             batch_size: Most sentences decoded at once.
             workers: Processes that share the texts out among them, each in one thread, made by fork() for this call
                 alone; 1 is this process with all its threads. A text is one process's, however long. Not beside other
@@ -153,7 +155,7 @@ class Translator:
         """
         if isinstance(texts, str):
             raise TypeError("translate() takes a list of texts; put the one text into a list: [text].")
-        requests = [TranslationRequest(text, source, target) for text in texts]
+        requests = [TranslationRequest(text, source, target, detailed) for text in texts]
         self.check_direction(source, target)
         return self.translate_many(
             requests,

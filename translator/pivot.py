@@ -53,14 +53,12 @@ def legs(
     """
     pivots = {
         place: pivot
-        for place, (_, source, target) in enumerate(requests)
-        if (source, target) not in taught and (pivot := find_pivot(taught, source, target))
+        for place, request in enumerate(requests)
+        if request.direction not in taught and (pivot := find_pivot(taught, *request.direction))
     }
     found = yield [request._replace(target=pivots.get(place, request.target)) for place, request in enumerate(requests)]
     if pivots:
-        onwards = [
-            TranslationRequest(found[place].text, pivot, requests[place].target) for place, pivot in pivots.items()
-        ]
+        onwards = [requests[place]._replace(text=found[place].text, source=pivot) for place, pivot in pivots.items()]
         for place, second in zip(pivots, (yield onwards), strict=True):
             found[place] = joined(found[place], second)
     return found
@@ -138,7 +136,7 @@ def check_requests(requests: Sequence[TranslationRequest], taught: Collection[Di
             raise TypeError(f"Requests are TranslationRequest, and number {number} is {type(request).__name__}.")
         if not isinstance(request.text, str):
             raise TypeError(f"Texts are str, and number {number} is {type(request.text).__name__}; decode it first.")
-    for source, target in {(request.source, request.target) for request in requests}:
+    for source, target in {request.direction for request in requests}:
         check_direction(source, target, taught)
 
 

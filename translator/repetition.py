@@ -4,7 +4,12 @@ Words are compared in small letters and without punctuation, so "no, no" counts 
 groups of zeros, are no words.
 """
 
+import re
+
 from translator.text import words
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+FIRST_IDEOGRAPH = "\u2e80"  # from here on what is written together need not be one word
 
 LOOP_LENGTH, LOOP_TIMES = 4, 3
 """A loop is a stretch of at most so many words that stands at least so many times in a row."""
@@ -17,6 +22,9 @@ def has_loop(text: str, source: str) -> bool:
         >>> has_loop("Salat Salat Salat", "salad"), has_loop("Nein, nein, nein!", "No, no, no!")
         (True, False)
     """
+    letters = _LETTERS.findall(text.lower())
+    if len(letters) - len(set(letters)) < LOOP_TIMES - 1 and max(text, default="") < FIRST_IDEOGRAPH:
+        return False  # no word stands there so many times, which is soon seen
     times = most_repeats(text)
     return times >= LOOP_TIMES and times > most_repeats(source)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from translator.alignment import AlignedWords, Side, align_words
@@ -49,14 +49,25 @@ class SourceSentence:
 
 @dataclass(frozen=True)
 class TargetSentence:
-    """A translated sentence; offsets count from its own start and from that of the source text."""
+    """A translated sentence; offsets count from its own start and from that of the source text.
+
+    Args:
+        text: What it says.
+        written: Tokens that were written for it.
+        score: By which it was ranked.
+        evidence: What speaks for and against it.
+        warnings: What could not be done.
+        tokens: Of the text, if they were wanted.
+        alignment: Its word links, if they were wanted.
+    """
 
     text: str
-    tokens: tuple[TokenScore, ...]
-    alignment: tuple[AlignedWords, ...]
+    written: int
     score: float
     evidence: Evidence
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    tokens: tuple[TokenScore, ...] = ()
+    alignment: tuple[AlignedWords, ...] = ()
 
 
 def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str, in_full: bool = False) -> SourceSentence:
@@ -99,33 +110,34 @@ def _effort(ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> int:
     return sum(end - start if piece == Tokenizer.unk_id else 1 for piece, (start, end) in pairs)
 
 
-def write_sentence(sentence: SourceSentence, hypothesis: Hypothesis, *, tokenizer: Tokenizer) -> TargetSentence:
-    """Turns a hypothesis into text.
+def write_sentence(
+    sentence: SourceSentence, hypothesis: Hypothesis, *, tokenizer: Tokenizer, detailed: bool = True
+) -> TargetSentence:
+    """Turns a hypothesis into text, with its tokens and word links if it is to be `detailed`.
 
     An unknown piece becomes what it looked at (Luong et al. 2015b, 3.3): the same characters if that is an unknown
     piece too, which may be a letter in the middle of a name, else the whole source word. None is copied twice while
     another waits. What was read once of what is said again is said again here.
     """
-    source_words = words(sentence.text)
-    copies = _copies(sentence, source_words, hypothesis)
-    decoded = tokenizer.decode(hypothesis.token_ids, unknown=copies)
+    decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
     text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
-    tokens = tuple(
-        TokenScore(text[start:end], start, end, log_prob)
-        for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
-    )
-    links = align_words(
-        hypothesis.posterior_weights, Side(sentence.spans, source_words), Side(decoded.spans, words(text))
-    )
-    written, lost = Written(text, tokens, tuple(links)), tuple[Echo, ...]()
+    written, lost = Written(text, (), ()), tuple[Echo, ...]()
+    if detailed or sentence.echoes:
+        tokens = tuple(
+            TokenScore(text[start:end], start, end, log_prob)
+            for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
+        )
+        source, target = Side(sentence.spans, words(sentence.text)), Side(decoded.spans, words(text))
+        written = Written(text, tokens, tuple(align_words(hypothesis.posterior_weights, source, target)))
     if sentence.echoes:
         written, lost = say_again(
             written, sentence.echoes, tokenizer=tokenizer, target=sentence.target, shouted=sentence.shouted
         )
     warnings = _warnings(sentence, written.text, hypothesis) + tuple(_perhaps_fewer(sentence, echo) for echo in lost)
-    return TargetSentence(
-        written.text, written.tokens, _traced(written.links, sentence), hypothesis.score, weigh(hypothesis), warnings
-    )
+    said = TargetSentence(written.text, len(hypothesis.token_ids), hypothesis.score, weigh(hypothesis), warnings)
+    if not detailed:
+        return said
+    return replace(said, tokens=written.tokens, alignment=_traced(written.links, sentence))
 
 
 def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, tokenizer: Tokenizer) -> str:
@@ -184,7 +196,10 @@ def judge_sentence(sentence: SourceSentence, given: GivenTarget, hypothesis: Hyp
     links = align_words(
         hypothesis.posterior_weights, Side(sentence.spans, words(sentence.text)), Side(given.tokens, given.words)
     )
-    return TargetSentence(given.text, tokens, _traced(links, sentence), hypothesis.score, weigh(hypothesis), ())
+    alignment = _traced(links, sentence)
+    return TargetSentence(
+        given.text, len(tokens), hypothesis.score, weigh(hypothesis), tokens=tokens, alignment=alignment
+    )
 
 
 def _traced(links: Sequence[AlignedWords], sentence: SourceSentence) -> tuple[AlignedWords, ...]:
@@ -207,10 +222,12 @@ def _raised(decoded: Decoded, token_ids: Sequence[int]) -> str:
     return text
 
 
-def _copies(sentence: SourceSentence, source_words: Sequence[tuple[int, int]], hypothesis: Hypothesis) -> list[str]:
-    """For each target id that is unknown, the source characters it came from; "" for the others."""
+def _copies(sentence: SourceSentence, hypothesis: Hypothesis) -> list[str] | None:
+    """For each target id that is unknown, the source characters it came from; "" for the others. None if none is."""
+    if Tokenizer.unk_id not in hypothesis.token_ids:
+        return None
     copies = [""] * len(hypothesis.token_ids)
-    chosen = _chosen(sentence, hypothesis)
+    chosen, source_words = _chosen(sentence, hypothesis), words(sentence.text)
     for position, looked_at in chosen.items():
         start, end = sentence.spans[looked_at]
         if sentence.ids[looked_at] != Tokenizer.unk_id:

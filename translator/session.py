@@ -110,7 +110,7 @@ class TranslationSession:
             CheckpointError: A model that is needed cannot be loaded.
         """
         check_requests(requests, self._taught)
-        through = [(source, target) not in self._taught for _, source, target in requests]
+        through = [request.direction not in self._taught for request in requests]
         caller = _Caller(legs(requests, self._taught), through, n_best, in_order, progress)
         caller.onwards, caller.direct = any(through), ["" for _ in requests]
         self._admitted += 1
@@ -202,8 +202,8 @@ class TranslationSession:
         caller = self._callers[ticket]
         caller.found, caller.ended = [None] * len(requests), 0
         places: dict[str, list[int]] = {}
-        for place, (_, source, target) in enumerate(requests):
-            places.setdefault(self._taught[source, target], []).append(place)
+        for place, request in enumerate(requests):
+            places.setdefault(self._taught[request.direction], []).append(place)
         for name, chosen in places.items():
             if name not in self._sessions:
                 self._sessions[name] = self._start(name)

@@ -8,11 +8,24 @@ from translator.confidence import Evidence
 
 
 class TranslationRequest(NamedTuple):
-    """One text and the direction it should take."""
+    """One text and the direction it should take.
+
+    Args:
+        text: Of any length.
+        source: Language code.
+        target: Language code.
+        detailed: Whether the tokens and the word links of its translation are wanted too, which take their time.
+    """
 
     text: str
     source: str
     target: str
+    detailed: bool = True
+
+    @property
+    def direction(self) -> tuple[str, str]:
+        """Source and target."""
+        return self.source, self.target
 
 
 class TokenScore(NamedTuple):
@@ -44,6 +57,7 @@ class SentenceScore:
         evidence: What speaks for and against it; None for a sentence that was copied.
         confidence: Of a hundred translations with such evidence so many hundredths are right, 0 if it was copied; None
             for a model that was never calibrated.
+        tokens: So many the model wrote, the end of the sentence one of them; 0 if it was copied.
     """
 
     source_start: int
@@ -53,6 +67,7 @@ class SentenceScore:
     score: float
     evidence: Evidence | None
     confidence: float | None
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,8 @@ class Translation:
             0 when nothing had to be translated.
         sentences: Every sentence that was translated, with its score and confidence.
         tokens: Every piece with its log-probability. Of what is said several times in a row the model wrote one; the
-            pieces of the others are its again, and what joins them has none.
-        alignment: Word links with character offsets into `source_text` and `text`.
+            pieces of the others are its again, and what joins them has none. Empty if the request was not `detailed`.
+        alignment: Word links with character offsets into `source_text` and `text`; likewise.
         alternatives: Further translations of the whole text, when n_best asked for them, best first.
         warnings: What could not be done, each a sentence for people; empty when all went well.
     """

@@ -57,6 +57,7 @@ async def translate(
         resolve_code(wanted.target_lang, "target_lang", languages),
         wanted.source_lang and resolve_code(wanted.source_lang, "source_lang", languages),
         html=bool(wanted.tag_handling),
+        detailed=wanted.alignment or wanted.scores,
         join_lines=wanted.joins_lines,
     )
     work = answer(question, languages=languages, detector=detector, batcher=batcher)

@@ -45,6 +45,7 @@ async def translate(
         None if wanted.detects_language else languages.resolve(wanted.source),
         html=wanted.format == "html",
         alternatives=wanted.alternatives,
+        detailed=wanted.alignment or wanted.scores,
         join_lines=wanted.join_lines,
     )
     if wanted.stream:

@@ -45,6 +45,7 @@ class FakeTranslator:
         self.options: list[DecodingOptions] = []
         self.rests = 0
         self.n_best: list[int | None] = []
+        self.detailed: list[bool] = []  # whether each request was to be, of all its texts
         self.threads: set[str] = set()
         self.begun = threading.Event()
         self.stopped: list[list[str]] = []
@@ -89,6 +90,7 @@ class FakeSession:
         self._requests[self._admitted] = requests
         self._translator.batches.append([request.text for request in requests])
         self._translator.n_best.append(n_best)
+        self._translator.detailed.append(all(request.detailed for request in requests))
         return self._admitted
 
     def rest(self) -> None:
@@ -113,7 +115,7 @@ class FakeSession:
         self._fail([request.text for request in requests])
         return [
             self._translator.answers.get(text) or Translation(f"<{target}>{text}", source, target, text)
-            for text, source, target in requests
+            for text, source, target, _ in requests
         ]
 
     def _fail(self, texts: Sequence[str]) -> None:

@@ -82,7 +82,10 @@ async def test_equal_requests_in_flight_are_one(translator: FakeTranslator) -> N
         assert found == [["<de>same"], ["<de>same"], ["<de>same"] * 2, ["<de>same"]]
         assert translator.batches == [["same"], ["same", "same"]], "two texts are another request"
         await ask(made, "same")
-    assert translator.batches[2:] == [["same"]], "what was answered is not in flight"
+        assert translator.batches[2:] == [["same"]], "what was answered is not in flight"
+        brief = made.translate(["same"], sources=["en"], target="de", detailed=False)
+        await asyncio.gather(ask(made, "same"), brief)
+    assert sorted(translator.detailed[3:]) == [False, True], "an answer with less is another one"
 
 
 async def test_shared_work_goes_on_while_anybody_waits(translator: FakeTranslator) -> None:

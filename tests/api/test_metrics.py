@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.conftest import Service
 from tests.api.fakes import FakeTranslator
+from translator.translation import SentenceScore, Translation
 
 pytestmark = pytest.mark.anyio
 
@@ -35,10 +36,13 @@ async def test_requests_are_counted_by_route_and_status(service: Service) -> Non
     assert found["carousel_characters_in_flight",] == 0
 
 
-async def test_work_is_counted(service: Service) -> None:
+async def test_work_is_counted(service: Service, translator: FakeTranslator) -> None:
+    said = SentenceScore(0, 4, 0, 4, -1.0, None, None, tokens=3)
+    translator.answers["four"] = Translation("vier", "en", "de", "four", sentences=(said, said))
     async with service() as client:
         await client.post("/translate", json={**HELLO, "q": ["four", "five5"]})
         found = await read(client)
+    assert found["carousel_written_tokens_total",] == 6
     assert found["carousel_step_sentences_count",] == 1
     assert found["carousel_step_sentences_sum",] == 2
     assert found["carousel_translated_characters_total",] == 9

@@ -90,6 +90,27 @@ async def test_a_form_is_utf8_encoded_or_not(service: Service, body: str) -> Non
     assert response.json() == {"translatedText": "<en>Grüße"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "detailed"),
+    [
+        pytest.param({}, False, id="nothing besides"),
+        pytest.param({"alternatives": 2, "signature": True}, False, id="nothing of words"),
+        pytest.param({"alignment": True}, True, id="alignment"),
+        pytest.param({"scores": True}, True, id="scores"),
+        pytest.param({"format": "html"}, True, id="markup"),
+        pytest.param({"stream": True}, False, id="a stream"),
+        pytest.param({"stream": True, "scores": True}, True, id="scores at its end"),
+    ],
+)
+async def test_words_are_linked_where_that_is_asked_for(
+    service: Service, translator: FakeTranslator, asked: dict[str, object], detailed: bool
+) -> None:
+    async with service() as client:
+        await client.post("/translate", json={"q": "a", "source": "en", "target": "de", **asked})
+        await client.post("/v2/translate", json={"text": ["b"], "source_lang": "EN", "target_lang": "DE"})
+    assert translator.detailed == [detailed, False]
+
+
 async def test_lines_are_joined_if_that_is_wished(service: Service) -> None:
     async with service() as client:
         wish = {"q": ["a\nb\n\n- c"], "source": "en", "target": "de", "join_lines": True}

@@ -19,7 +19,7 @@ def test_freed_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch
     for second in range(int(3 * TIDY_SECONDS)):
         now[0] = float(second)
         job: Any = SimpleNamespace(
-            texts=["a"], sources=["en"], target="de", alternatives=0, listener=None, abandoned=False
+            texts=["a"], sources=["en"], target="de", alternatives=0, detailed=True, listener=None, abandoned=False
         )
         (outcome,) = made.turn([job], lambda: False)
         assert not isinstance(outcome[1], Exception)
@@ -57,7 +57,7 @@ def test_a_job_that_is_tried_alone_may_be_given_up() -> None:
     translator: Any = SimpleNamespace(session=lambda **how: Quarrelsome())
     made: Worker[Any] = Worker(translator, beam_size=None, batch_size=4, step=lambda count: None)
     jobs: list[Any] = [
-        SimpleNamespace(texts=[text], sources=["en"], target="de", alternatives=0, listener=None, abandoned=False)
+        SimpleNamespace(texts=[text], sources=["en"], target="de", alternatives=0, detailed=True, listener=None, abandoned=False)
         for text in ("endless", "other")
     ]
     endless, other = jobs

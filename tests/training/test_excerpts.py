@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.excerpts import LONGEST, MOST_ALIKE, excerpts
+from training.excerpts import LEAST_SAID, LONGEST, MOST_ALIKE, excerpts
 
 NO_THANKS = ("Non, merci bien.", "No, thanks."), {(0, 0), (1, 1), (2, 2), (4, 3)}
 chances = st.randoms(use_true_random=False)
@@ -111,14 +111,54 @@ def test_a_capital_inside_of_a_sentence_stays(chance: random.Random) -> None:
 
 
 @given(chances)
-def test_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
-    ((source, target),) = excerpts([("langsam", "slowly")], [set()], ("de", "en"), chance)
-    assert (source, target) == ("Langsam.", "Slowly."), "what is called may mean something else"
+def test_some_words_of_a_dictionary_become_utterances(chance: random.Random) -> None:
+    found = excerpts([("langsam", "slowly")] * 200, [set[tuple[int, int]]()] * 200, ("de", "en"), chance)
+    assert set(found) == {("Langsam.", "Slowly.")}, "what is called may mean something else"
 
 
-@pytest.mark.parametrize("pair", [("Es regnet.", "It is raining."), ("ein sehr alter Hut", "a very old hat")])
-def test_whole_sentences_and_long_entries_are_left(pair: tuple[str, str]) -> None:
+LONG_SENTENCE = ("Es regnet seit heute früh.", "It has rained since this morning.")
+
+
+@pytest.mark.parametrize("pair", [LONG_SENTENCE, ("ein sehr alter Hut", "a very old hat")])
+def test_longer_sentences_and_entries_are_left(pair: tuple[str, str]) -> None:
     assert excerpts([pair], [{(0, 0), (1, 2)}], ("de", "en"), random.Random(0)) == []
+
+
+@pytest.mark.parametrize(("has", "gets"), [(".", "!"), ("!", ".")])
+def test_a_short_sentence_is_said_with_the_other_mark(has: str, gets: str) -> None:
+    spanish = {".": "Está lloviendo.", "!": "¡Está lloviendo!"}
+    pair = f"Es regnet{has}", spanish[has]
+    found = excerpts([pair], [{(0, 0), (1, 1)}], ("de", "es"), random.Random(0))
+    assert found == [(f"Es regnet{gets}", spanish[gets])]
+
+
+def test_a_name_that_somebody_is_called_by_is_taken_away() -> None:
+    how = ("Wie geht es dir, Tom?", "¿Cómo estás, Tom?"), {(0, 1), (1, 2), (2, 2), (3, 2), (4, 3), (5, 4), (6, 5)}
+    assert excerpts([how[0]], [how[1]], ("de", "es"), random.Random(0)) == [("Wie geht es dir?", "¿Cómo estás?")]
+    first = ("Tom, wie geht es dir?", "Tom, ¿cómo estás?"), {(0, 0), (1, 1), (2, 3), (3, 4), (4, 4), (5, 4), (6, 5)}
+    assert excerpts([first[0]], [first[1]], ("de", "es"), random.Random(0)) == [("Wie geht es dir?", "¿Cómo estás?")]
+
+
+def test_a_name_is_taken_away_where_one_side_alone_sets_it_off() -> None:
+    pair, links = ("Hallo, Tom.", "Hola Tom."), {(0, 0), (2, 1), (3, 2)}
+    assert taken(pair, links, ("de", "es")) == {("hallo", "hola")}
+    pair, links = ("Hallo Tom.", "Hello Tom."), {(0, 0), (1, 1), (2, 2)}
+    assert taken(pair, links, ("de", "en")) == {("hallo tom", "hello tom")}, "neither sets it off"
+
+
+def test_what_is_often_said_by_itself_is_no_last_word_and_no_entry() -> None:
+    no_infinitive = [
+        ((f"Ich kann {word} lange warten.", f"I can {said} wait."), {(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (5, 4)})
+        for word, said in [("jetzt", "now"), ("nie", "never"), ("oft", "often")]
+    ]
+    entry = ("warten", "await"), set[tuple[int, int]]()
+    pairs, links = zip(*no_infinitive, *[entry] * 200, strict=True)
+    found = excerpts(pairs, links, ("de", "en"), random.Random(0))
+    assert {target.strip(".!").lower() for _, target in found} == {"wait"}, "last words before a dictionary"
+    said = ("Warten!", "Wait up!"), {(0, 0), (1, 2)}
+    pairs, links = zip(*no_infinitive, *[entry] * 200, *[said] * LEAST_SAID, strict=True)
+    found = excerpts(pairs, links, ("de", "en"), random.Random(0))
+    assert set(found) == {("Warten.", "Wait up.")}
 
 
 def test_what_is_said_all_the_time_is_taken_some_times() -> None:

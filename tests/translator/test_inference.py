@@ -201,9 +201,19 @@ def test_directions_can_be_mixed_and_matter(translator: Translator) -> None:
     requests = [TranslationRequest(text, "en", "de"), TranslationRequest(text, "de", "en")]
     found = translator.translate_many(requests)
     assert [(each.source, each.target) for each in found] == [("en", "de"), ("de", "en")]
-    for translation, (_, source, target) in zip(found, requests, strict=True):
-        assert_same(translation, translator.translate([text], source=source, target=target)[0])
+    for translation, request in zip(found, requests, strict=True):
+        assert_same(translation, translator.translate([text], source=request.source, target=request.target)[0])
     assert found[0].text != found[1].text
+
+
+def test_without_details_all_else_is_the_same(translator: Translator) -> None:
+    texts = [*TEXTS, "No, no, no!", "a 東京 dog and a 大阪 cat", "WHY DOES THE DOG SLEEP?"]
+    full = translator.translate(texts, source="en", target="de")
+    brief = translator.translate(texts, source="en", target="de", detailed=False)
+    assert brief == [replace(each, tokens=(), alignment=()) for each in full]
+    assert any(each.tokens and each.alignment for each in full)
+    for translation in (each for each in full if "No" not in each.source_text):  # what is said again has more
+        assert sum(each.tokens for each in translation.sentences) == len(translation.tokens)
 
 
 def test_alternatives_differ_and_the_best_is_the_same_as_without(translator: Translator) -> None:

@@ -67,10 +67,14 @@ def test_sentences_are_led_back_to_those_they_came_from() -> None:
 
 
 def test_only_what_has_no_way_of_its_own_goes_twice() -> None:
-    requests = [TranslationRequest(*each) for each in (("a", "en", "de"), ("b", "de", "fr"), ("c", "fr", "de"))]
+    requests = [
+        TranslationRequest("a", "en", "de"),
+        TranslationRequest("b", "de", "fr"),
+        TranslationRequest("c", "fr", "de", detailed=False),
+    ]
     ways = legs(requests, TAUGHT)
-    assert next(ways) == [("a", "en", "de"), ("b", "de", "en"), ("c", "fr", "en")]
-    assert ways.send(answers(["a", "b", "c"])) == [("b!", "en", "fr"), ("c!", "en", "de")]
+    assert next(ways) == [("a", "en", "de", True), ("b", "de", "en", True), ("c", "fr", "en", False)]
+    assert ways.send(answers(["a", "b", "c"])) == [("b!", "en", "fr", True), ("c!", "en", "de", False)]
     with pytest.raises(StopIteration) as end:
         ways.send(answers(["b!", "c!"]))
     assert [(found.text, found.source_text) for found in end.value.value] == [("a!", "a"), ("b!!", "b"), ("c!!", "c")]

@@ -58,7 +58,7 @@ def test_texts_that_come_at_any_step_are_translated_as_if_alone(
     assert found.keys() == asked.keys()
     for ticket, requests in asked.items():
         assert [each.text for each in found[ticket]] == [each.text for each in translator.translate_many(requests)]
-        assert [each.source_text for each in found[ticket]] == [text for text, _, _ in requests]
+        assert [each.source_text for each in found[ticket]] == [request.text for request in requests]
 
 
 def test_a_text_without_a_sentence_ends_at_once(translator: Translator) -> None:
