@@ -3,6 +3,7 @@
 Those of the search have no default here: what is not given is what the checkpoint recommends.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -94,6 +95,11 @@ NoRepeatNgramSizeOption = Annotated[
         help="Never say so many tokens again in a translation, unless the text repeats itself; 0 is no such rule.",
     ),
 ]
+
+
+def as_spelt(code: str, known: Iterable[str]) -> str:
+    """Return a language code as a model spells it, whatever case it was typed in; as it was typed if none knows it."""
+    return next((each for each in known if each.lower() == code.strip().lower()), code)
 
 
 def decoding_options(recommended: "DecodingOptions", **given: float | None) -> "DecodingOptions":

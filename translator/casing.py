@@ -8,6 +8,7 @@ s, which has had a capital of its own in German spelling since 2017.
 import re
 
 _SHARP_S, _CAPITAL_SHARP_S = "ß", "ẞ"
+_DIGIT = re.compile(r"\d")
 _WITH_DIGIT = re.compile(r"\S*\d\S*")  # a time, a unit, a street number: "5pm", "10km", "12a"
 
 
@@ -18,7 +19,9 @@ def is_upper(text: str) -> bool:
         >>> is_upper("WO IST ER?"), is_upper("UM 5pm BITTE"), is_upper("I"), is_upper("WO IST Anna?"), is_upper("42")
         (True, True, False, False, False)
     """
-    plain = _WITH_DIGIT.sub("", text).replace(_SHARP_S, "")  # few can type its capital
+    plain = (_WITH_DIGIT.sub("", text) if _DIGIT.search(text) else text).replace(
+        _SHARP_S, ""
+    )  # few can type its capital
     return plain == plain.upper() and sum(each.lower() != each for each in plain) > 1
 
 

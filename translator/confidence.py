@@ -13,8 +13,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from translator.errors import ConfigError
-from translator.scoring import Hypothesis, log_coverage
+from translator.scoring import COVERAGE_FLOOR, Hypothesis
 
 
 class Evidence(NamedTuple):
@@ -78,7 +80,8 @@ class Calibration:
 def weigh(hypothesis: Hypothesis) -> Evidence:
     """Returns the evidence of one hypothesis."""
     log_probs = hypothesis.token_log_probs
-    coverage = log_coverage(hypothesis.attention_weights.sum(dim=0))  # [S]
+    seen = hypothesis.attention_weights.cpu().numpy().sum(axis=0)  # [S]
+    coverage = np.log(np.minimum(np.maximum(seen, COVERAGE_FLOOR), 1))  # as `log_coverage` says it, and sooner
     return Evidence(
         mean_log_prob=sum(log_probs) / len(log_probs),
         lowest_log_prob=min(log_probs),

@@ -88,7 +88,7 @@ class Document:
             for rank in range(max(1, ranks))
         ]
         different = dict.fromkeys(other.text for other in others if other.text != best.text)
-        return replace(best, alternatives=tuple(different))
+        return replace(best, alternatives=tuple(different)) if different else best
 
     def settled(self, ids_of: Callable[[tuple[int, ...]], Sequence[int]]) -> str:
         """Says what the translation will begin with; it only grows.

@@ -12,6 +12,7 @@ grammar, and with spaces between it must be three.
 import re
 import unicodedata
 from collections.abc import Sequence
+from operator import eq
 from typing import NamedTuple
 
 from translator.alignment import AlignedWords
@@ -22,6 +23,7 @@ from translator.translation import TokenScore
 Span = tuple[int, int]
 
 SPACE = " "
+MOST_WORDS = 4  # of what is said again
 CERTAIN = 3  # so many times in a row is hardly ever grammar
 LEAST_WEIGHT = 0.5  # of the links that tell where an echo is translated
 GERMAN = "de"  # whose nouns have capitals
@@ -31,7 +33,7 @@ _WORD = rf"{_LETTERS}+(?:['\u2019-]{_LETTERS}+)*"
 _RUN = re.compile(
     rf"""
     (?<![\w'\u2019-])
-    (?P<said>{_LETTERS}{_WORD} | {_WORD}(?:[ ]{_WORD}){{1,3}}?)
+    (?P<said>{_LETTERS}{_WORD} | {_WORD}(?:[ ]{_WORD}){{1,{MOST_WORDS - 1}}}?)
     (?P<joint>,?[ ]) (?P=said)
     (?:(?P=joint)(?P=said))*
     (?![\w'\u2019-])
@@ -79,6 +81,8 @@ class Abridged(NamedTuple):
 
     def in_full(self, spans: Sequence[Span]) -> list[Span]:
         """Leads spans back to the text as it was; what ends where copies stood ends before them."""
+        if not self.echoes:
+            return list(spans)
         return [
             (self.offsets[start], self.offsets[end - 1] + 1 if end > start else self.offsets[end])
             for start, end in spans
@@ -100,8 +104,7 @@ def abridge(text: str) -> Abridged:
         >>> abridge("No, no, no!").text, abridge("Der, der das sagt").text
         ('No!', 'Der, der das sagt')
     """
-    said = _SPOKEN.findall(text.lower())
-    echoes = tuple(_echoes(text)) if len(set(said)) < len(said) else ()  # most sentences say nothing twice
+    echoes = tuple(_echoes(text)) if _may_repeat(text) else ()  # most sentences say nothing twice
     if not echoes:
         return unabridged(text)
     kept = list(range(len(text) + 1))
@@ -113,6 +116,15 @@ def abridge(text: str) -> Abridged:
 def unabridged(text: str) -> Abridged:
     """The text as it is, whatever it says again."""
     return Abridged(text, tuple(range(len(text) + 1)), ())
+
+
+def _may_repeat(text: str) -> bool:
+    """Whether a text says a word again so soon that it may be an echo, which is quickly told of most."""
+    said = _SPOKEN.findall(text.lower())
+    if len(set(said)) == len(said):
+        return False
+    joined = any(joint in text for joint in "'\u2019-")  # then a word may be several of these
+    return joined or any(any(map(eq, said, said[apart:])) for apart in range(1, MOST_WORDS + 1))
 
 
 def _echoes(text: str) -> list[Echo]:

@@ -242,8 +242,7 @@ class KernelSearch:
         finished = length > 0
         tokens = length if finished else -length - 1
         token_ids, log_probs = (_INT64 * tokens)(), (ctypes.c_float * tokens)()
-        weights = torch.empty(2, tokens, source_length)
-        looked, came_from = weights
+        looked, came_from = torch.empty(tokens, source_length), torch.empty(tokens, source_length)
         pointers = (token_ids, log_probs, looked.data_ptr(), came_from.data_ptr())
         _there(not self._functions.answer(self._search, place, which, *pointers, torch.get_num_threads()))
         log_prob, options = sum(log_probs), self._options

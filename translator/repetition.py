@@ -5,11 +5,13 @@ groups of zeros, are no words.
 """
 
 import re
+from collections import Counter
+from operator import eq
 
 from translator.text import words
 
-_LETTERS = re.compile(r"[^\W\d_]+")
 FIRST_IDEOGRAPH = "\u2e80"  # from here on what is written together need not be one word
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 LOOP_LENGTH, LOOP_TIMES = 4, 3
 """A loop is a stretch of at most so many words that stands at least so many times in a row."""
@@ -22,9 +24,10 @@ def has_loop(text: str, source: str) -> bool:
         >>> has_loop("Salat Salat Salat", "salad"), has_loop("Nein, nein, nein!", "No, no, no!")
         (True, False)
     """
-    letters = _LETTERS.findall(text.lower())
-    if len(letters) - len(set(letters)) < LOOP_TIMES - 1 and max(text, default="") < FIRST_IDEOGRAPH:
-        return False  # no word stands there so many times, which is soon seen
+    if text.isascii() or max(text) < FIRST_IDEOGRAPH:
+        said = Counter(_LETTERS.findall(text.lower()))
+        if max(said.values(), default=0) < LOOP_TIMES:
+            return False  # no word stands there so many times, which is soon seen
     times = most_repeats(text)
     return times >= LOOP_TIMES and times > most_repeats(source)
 
@@ -35,7 +38,8 @@ def most_repeats(text: str) -> int:
     most = min(1, len(tokens))
     for length in range(1, LOOP_LENGTH + 1):
         run = 0
-        for place in range(length, len(tokens)):
-            run = run + 1 if tokens[place] == tokens[place - length] else 0
+        same = list(map(eq, tokens[length:], tokens))
+        for again in same if any(same) else ():
+            run = run + 1 if again else 0
             most = max(most, 1 + run // length)
     return most

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import NamedTuple
 
 from translator.alignment import AlignedWords, Side, align_words
 from translator.casing import is_upper, lowered, raised
@@ -18,8 +18,7 @@ from translator.translation import TokenScore
 from translator.verbatim import mask
 
 
-@dataclass(frozen=True)
-class SourceSentence:
+class SourceSentence(NamedTuple):
     """A sentence made ready for the encoder.
 
     Args:
@@ -47,8 +46,7 @@ class SourceSentence:
         return [self.text[start:end].strip() for piece, (start, end) in pairs if piece == Tokenizer.unk_id]
 
 
-@dataclass(frozen=True)
-class TargetSentence:
+class TargetSentence(NamedTuple):
     """A translated sentence; offsets count from its own start and from that of the source text.
 
     Args:
@@ -95,7 +93,7 @@ def read_sentence(text: str, start: int, *, tokenizer: Tokenizer, target: str, i
             ids, spans = calm
     return SourceSentence(
         normalised.text,
-        tuple(start + origin for origin in normalised.origins),
+        tuple([start + origin for origin in normalised.origins]) if start else normalised.origins,
         [tokenizer.language_id(target), *ids, tokenizer.eos_id],
         [(0, 0), *once.in_full(masked.unmasked(spans)), (len(normalised.text), len(normalised.text))],
         shouted,
@@ -119,10 +117,12 @@ def write_sentence(
     piece too, which may be a letter in the middle of a name, else the whole source word. None is copied twice while
     another waits. What was read once of what is said again is said again here.
     """
-    decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
-    text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
-    written, lost = Written(text, (), ()), tuple[Echo, ...]()
-    if detailed or sentence.echoes:
+    lost = tuple[Echo, ...]()
+    if not (detailed or sentence.echoes or sentence.shouted or Tokenizer.unk_id in hypothesis.token_ids):
+        written = Written(tokenizer.spell(hypothesis.token_ids), (), ())
+    else:
+        decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
+        text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
         tokens = tuple(
             TokenScore(text[start:end], start, end, log_prob)
             for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)
@@ -137,7 +137,7 @@ def write_sentence(
     said = TargetSentence(written.text, len(hypothesis.token_ids), hypothesis.score, weigh(hypothesis), warnings)
     if not detailed:
         return said
-    return replace(said, tokens=written.tokens, alignment=_traced(written.links, sentence))
+    return said._replace(tokens=written.tokens, alignment=_traced(written.links, sentence))
 
 
 def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, tokenizer: Tokenizer) -> str:
@@ -154,8 +154,7 @@ def write_beginning(sentence: SourceSentence, token_ids: Sequence[int], *, token
     return text[: max(0, text.rfind(" "))]
 
 
-@dataclass(frozen=True)
-class GivenTarget:
+class GivenTarget(NamedTuple):
     """A translation that somebody else made, ready to be scored.
 
     Args:
@@ -275,9 +274,8 @@ def _warnings(sentence: SourceSentence, text: str, hypothesis: Hypothesis) -> tu
         found.append(f"The translation of {_shown(sentence.text)} was cut at the maximum length.")
     if has_loop(text, sentence.text):
         found.append(f"The translation of {_shown(sentence.text)} repeats itself where the text does not.")
-    lost = [
-        stretch for stretch, times in Counter(filter(None, sentence.unknown)).items() if text.count(stretch) < times
-    ]
+    copied = Counter(filter(None, sentence.unknown)) if Tokenizer.unk_id in sentence.ids else {}
+    lost = [stretch for stretch, times in copied.items() if text.count(stretch) < times]
     found += [f"{_shown(stretch)} was to be copied and is missing from the translation." for stretch in lost]
     found += [
         f"{_shown(number)} stands in the text and not in its translation."

@@ -78,13 +78,15 @@ class Shortlist:
         language = self.languages.get(source[0])
         if language is None:
             return None
-        own = np.unique(np.asarray(source[1:-1], dtype=np.int64))
+        own = np.array(sorted(set(source[1:-1])), dtype=np.int64)
         first, behind = language.starts[own], language.starts[own + 1]
         if not (behind > first).all():
             return None
         beside = (language.beside[start:end] for start, end in zip(first, behind, strict=True))
-        found: Pieces = np.unique(np.concatenate([own, *beside]))
-        return found[~self._listed[source[0]][found]]
+        wanted = np.zeros_like(self._listed[source[0]])
+        wanted[np.concatenate([own, *beside])] = True
+        found: Pieces = np.flatnonzero(wanted & ~self._listed[source[0]])
+        return found
 
     def pieces(self, source: Sequence[int]) -> Pieces | None:
         """Returns all pieces that a source may be translated with, ascending; None if it needs the whole vocabulary."""

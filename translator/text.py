@@ -29,6 +29,7 @@ _EMOJI = "[\u2194\u2195\u2600-\u27bf\u2b1b\ufe0f\U0001f300-\U0001faff]"
 _LOOSE_JOINER = re.compile(f"(?<!{_EMOJI})\u200d|\u200d(?!{_EMOJI})")
 _SPACE_RUN = re.compile(r"[^\S ]\s*| \s+")
 _OUTER_SPACE = re.compile(r"\A | \Z")
+_UNTIDY = re.compile(rf"{_INVISIBLE.pattern}|[\u2581\u200d]|[^\S ]|  |\A | \Z")  # what one of the steps looks for
 _STEPS = (
     (_INVISIBLE, ""),
     (_SPACE_MARK, "_"),
@@ -43,6 +44,9 @@ _NUMBER_JOINERS = frozenset(".,:")
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
 _LETTERS = re.compile(rf"[^\W_{_IDEOGRAPHS}]+")  # and digits
+# European text without marks that combine, for which one pattern says what `_spans` says of any.
+_EUROPEAN = re.compile("[\t-\r -~\xa1\xab\xbb\xbf-\u024f\u2013\u2014\u2018-\u201e\u2026\u20ac]*")
+_EUROPEAN_WORD = re.compile(r"[^\W_]+(?:(?:['\u2019-]|(?<=\d)[.,:](?=\d))[^\W_]+)*|\S")
 
 
 _SINGLE_QUOTES = str.maketrans("\u2018\u201b", "''")
@@ -74,7 +78,7 @@ def normalise(text: str) -> NormalisedText:
         NormalisedText(text='Café ok', origins=(2, 3, 5, 6, 8, 10, 11, 12))
     """
     result = NormalisedText(text, tuple(range(len(text) + 1)))
-    for pattern, replacement in _STEPS:
+    for pattern, replacement in _STEPS if _UNTIDY.search(text) else ():
         spans = [match.span() for match in pattern.finditer(result.text)]
         result = _replace(result, spans, [replacement] * len(spans))
     if unicodedata.is_normalized("NFC", result.text):
@@ -113,6 +117,12 @@ def words(text: str) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=256)  # a sentence is asked for once to align it, and again to see whether it repeats itself
 def _words(text: str) -> tuple[tuple[int, int], ...]:
+    if _EUROPEAN.fullmatch(text):
+        return tuple([match.span() for match in _EUROPEAN_WORD.finditer(text)])
+    return _spans(text)
+
+
+def _spans(text: str) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     position = 0
     while position < len(text):

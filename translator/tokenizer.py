@@ -61,6 +61,7 @@ class Tokenizer:
         pieces = [processor.id_to_piece(index) for index in ids]
         controls = [index for index in ids if processor.is_control(index)]
         self._pieces = tuple(pieces)
+        self._ids = {pieces[index]: index for index in set(ids).difference(controls)}
         self._surfaces = [piece.replace(_SPACE_MARK, " ") for piece in pieces]
         for index in controls:
             self._surfaces[index] = ""
@@ -159,7 +160,8 @@ class Tokenizer:
             written += len(piece)
             spans.append((start, written))
             start = written
-        return Encoded(self.encode(text), spans)
+        known, unk_id = self._ids.get, self.unk_id
+        return Encoded([known(piece, unk_id) for piece in pieces], spans)
 
     def segmentations(self, text: str, count: int) -> list[tuple[list[int], float]]:
         """Return the likeliest ways to cut a text, best first: ids as of `encode`, and their log-probability in nats.
@@ -179,6 +181,13 @@ class Tokenizer:
             ways = []
         ways = ways or [self.encode(text)]
         return [(ids, sum(self._processor.get_score(index) for index in ids)) for ids in ways]
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Return `decode(ids).text`, a little sooner; no id may be outside the vocabulary."""
+        text = "".join([self._surfaces[index] for index in ids]).strip(" ")
+        if self.unk_id in ids or "  " in text:
+            return self.decode(ids).text
+        return text
 
     def decode(self, ids: Sequence[int], *, unknown: Sequence[str] | None = None) -> Decoded:
         """Return the text of ids, with the span that each id became.

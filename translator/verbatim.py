@@ -30,8 +30,7 @@ _VERBATIM = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-
-
+_HINT = re.compile(r"[@\\/:\d]|\.\S")  # no verbatim stretch is without one of these
 _WORD = re.compile(r"\w(?:[\w'\u2019-]*\w)?")
 
 
@@ -48,6 +47,8 @@ class Masked(NamedTuple):
 
     def unmasked(self, spans: Sequence[Span]) -> list[Span]:
         """Leads spans of the masked text back to the text as it was."""
+        if len(self.offsets) == self.offsets[-1] + 1:
+            return list(spans)  # nothing was masked
         return [(self.offsets[start], self.offsets[end]) for start, end in spans]
 
 
@@ -64,7 +65,7 @@ def mask(text: str, letters: frozenset[str] | None = None) -> Masked:
         Masked(text='Write to \ue000.', offsets=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 24, 25))
     """
     pieces, offsets, position = list[str](), list[int](), 0
-    spans = [match.span() for match in _VERBATIM.finditer(text)]
+    spans = [match.span() for match in _VERBATIM.finditer(text)] if _HINT.search(text) else []
     if letters is not None and not letters.issuperset(text):
         strange = [
             match.span() for match in _WORD.finditer(text) if not all(_is_known(each, letters) for each in match[0])

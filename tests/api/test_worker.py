@@ -57,7 +57,9 @@ def test_a_job_that_is_tried_alone_may_be_given_up() -> None:
     translator: Any = SimpleNamespace(session=lambda **how: Quarrelsome())
     made: Worker[Any] = Worker(translator, beam_size=None, batch_size=4, step=lambda count: None)
     jobs: list[Any] = [
-        SimpleNamespace(texts=[text], sources=["en"], target="de", alternatives=0, detailed=True, listener=None, abandoned=False)
+        SimpleNamespace(
+            texts=[text], sources=["en"], target="de", alternatives=0, detailed=True, listener=None, abandoned=False
+        )
         for text in ("endless", "other")
     ]
     endless, other = jobs

@@ -53,6 +53,8 @@ class MirrorTranslator:
     loaded: tuple[str | None, int | None, str] | None = None
     options = DecodingOptions()
     workers = 0
+    detailed = True
+    languages = ("de", "en")
 
     @classmethod
     def load(
@@ -78,11 +80,12 @@ class MirrorTranslator:
         source: str,
         target: str,
         options: DecodingOptions,
+        detailed: bool,
         workers: int,
         progress: Callable[[int, int], None],
     ) -> list[MirrorTranslation]:
         progress(1, 2)
-        type(self).options, type(self).workers = options, workers
+        type(self).options, type(self).workers, type(self).detailed = options, workers, detailed
         if "full disk" in texts:
             raise OSError(errno.ENOSPC, "No space left on device")
         if "stop" in texts:
@@ -159,6 +162,12 @@ class TestTranslate:
         _, lines, _ = translate("--json", stdin="ü\nab\n")
         assert [json.loads(line)["text"] for line in lines.splitlines()] == ["ü", "ba"]
         assert "ü" in lines
+
+    def test_what_is_not_shown_is_not_asked_for(self, mirror: type[MirrorTranslator]) -> None:
+        translate("--text", "ab")
+        assert not mirror.detailed
+        translate("--text", "ab", "--json")
+        assert mirror.detailed
 
     def test_n_best_stand_side_by_side(self) -> None:
         assert translate("--n-best", "3", stdin="ab\ncd\n")[1] == "ba\tba2\tba3\ndc\tdc2\tdc3\n"

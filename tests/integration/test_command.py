@@ -114,6 +114,11 @@ def test_the_same_text_gives_the_same_lines_alone_and_among_others(model: Path) 
     )
 
 
+def test_codes_may_be_typed_in_any_case(model: Path) -> None:
+    asked = carousel("translate", "--from", "EN", "--to", "De", "--model", model, "--text", "a dog")
+    assert asked == translate(model, "--text", "a dog")
+
+
 def test_files_to_a_file(model: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("a dog\na car\n")
     assert translate(model, tmp_path / "in", "-o", tmp_path / "out")[:2] == (0, "")

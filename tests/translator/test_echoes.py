@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.alignment import AlignedWords
-from translator.echoes import Abridged, Echo, Written, abridge, say_again
+from translator.echoes import Abridged, Echo, Written, _echoes, _may_repeat, abridge, say_again
 from translator.tokenizer import Tokenizer
 from translator.translation import TokenScore
 
@@ -87,6 +87,15 @@ def test_offsets_lead_back_to_the_same_characters(parts: list[str], joint: str) 
         said = text[echo.start : echo.end].lower()
         assert all(text[start:end].lower() == said for start, end in echo.copies)
         assert text[echo.end : echo.copies[0][0]] == echo.joint
+
+
+WORDS = st.sampled_from(["no", "No", "bien", "it's", "x-y-z", "a1", "1"])
+
+
+@given(st.lists(WORDS, max_size=6), st.lists(WORDS, min_size=1, max_size=4), st.sampled_from([" ", ", "]))
+def test_no_echo_is_passed_over(before: list[str], said: list[str], joint: str) -> None:
+    text = joint.join([*before, " ".join(said), " ".join(said)])
+    assert bool(list(_echoes(text))) <= _may_repeat(text)
 
 
 def test_a_span_before_a_copy_ends_before_it() -> None:

@@ -1,8 +1,10 @@
 """Repetition is counted, and told from a loop."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from translator.repetition import has_loop, most_repeats
+from translator.repetition import LOOP_TIMES, has_loop, most_repeats
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,12 @@ def test_a_loop_repeats_more_than_its_source() -> None:
     assert has_loop("Salat Salat Salat Salat", "salad salad salad")
     assert not has_loop("Salat Salat Salat", "salad salad salad")
     assert not has_loop("sehr sehr kalt", "very cold")
+
+
+@given(
+    st.lists(st.sampled_from(["no", "No,", "so", "it's", "a1", "1", "e\u0301", "\u6f22", "_", "x-y"]), max_size=16),
+    st.data(),
+)
+def test_a_loop_is_what_is_repeated_three_times(words: list[str], data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from([" ", "", "-"])).join(words)
+    assert has_loop(text, "") == (most_repeats(text) >= LOOP_TIMES)

@@ -139,7 +139,7 @@ def test_what_the_text_says_once_is_copied_once(tokenizer: Tokenizer) -> None:
 def test_copies_in_a_row_are_apart_if_they_were(tokenizer: Tokenizer) -> None:
     sentence = read(tokenizer, "\u2665 \u2666")
     unknown = [place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id]
-    without_space = replace(sentence, ids=[sentence.ids[0], *[Tokenizer.unk_id] * len(unknown), Tokenizer.eos_id])
+    without_space = sentence._replace(ids=[sentence.ids[0], *[Tokenizer.unk_id] * len(unknown), Tokenizer.eos_id])
     looks = torch.eye(len(sentence.ids))[[*unknown, len(sentence.ids) - 1]]
     written = write_sentence(sentence, answer(tokenizer, without_space, looks=looks), tokenizer=tokenizer)
     assert written.text == "\u2665 \u2666"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from translator.text import _continues, normalise, plain_quotes, words
+from translator.text import _STEPS, _UNTIDY, _continues, normalise, plain_quotes, words
 
 # Everything with a rule of its own, often enough to meet: spaces, joiners, marks, jamo, surrogates, controls.
 AWKWARD = st.text(
@@ -130,7 +130,13 @@ def words_one_by_one(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-@given(st.one_of(AWKWARD, st.text("aéß1٣_'\u2019-.,: \u0301\u200d\u3042漢字가अक\u093eⅧ²")))
+@given(
+    st.one_of(
+        AWKWARD,
+        st.text("aéŐ12_'\u2019-.,:\u00bf\u20ac \t"),
+        st.text("aéß1٣_'\u2019-.,: \u0301\u200d\u3042漢字가अक\u093eⅧ²"),
+    )
+)
 def test_letters_are_read_in_runs_and_nothing_else_changes(text: str) -> None:
     assert words(text) == words_one_by_one(text)
 
@@ -146,3 +152,8 @@ def test_letters_are_read_in_runs_and_nothing_else_changes(text: str) -> None:
 )
 def test_quotes_of_a_word_processor_are_read_as_those_of_a_typewriter(text: str, plain: str) -> None:
     assert plain_quotes(text) == plain
+
+
+@given(AWKWARD)
+def test_what_no_step_has_anything_to_do_with_is_told_from_the_rest(text: str) -> None:
+    assert any(pattern.search(text) for pattern, _ in _STEPS) <= bool(_UNTIDY.search(text))

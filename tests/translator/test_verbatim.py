@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.verbatim import MASK, mask
+from translator.verbatim import _HINT, _VERBATIM, MASK, mask
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,11 @@ LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzöé")
 def test_a_word_with_a_strange_letter_is_copied_whole(text: str, masked: str) -> None:
     assert mask(text, LETTERS).text == masked
     assert mask(text).text in (text, text.replace("a@b.com", MASK), MASK), "unless all letters are known"
+
+
+@given(
+    st.lists(st.sampled_from(["www.", "://", "a", "B:", "\\", ".com", "@x", "1 23", "456", "+", " ", ".", "é", "/"]))
+)
+def test_what_is_to_be_copied_has_a_mark_that_tells_of_it(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert bool(_VERBATIM.search(text)) <= bool(_HINT.search(text))
