@@ -1,7 +1,5 @@
 """One sentence: read into ids and offsets, and written from a hypothesis made by hand."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import given
