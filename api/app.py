@@ -21,7 +21,7 @@ from api.errors import LastResort, install_error_handlers
 from api.languages import Languages
 from api.metrics import Metrics
 from api.observation import Observation
-from api.routes import router
+from api.routes import ROUTERS
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
 from translator.processes import check_fork
@@ -64,7 +64,8 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
     )
     app.state.settings, app.state.metrics = settings, Metrics()
     app.state.admission = open_admission(settings)
-    app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(LastResort)
     app.add_middleware(

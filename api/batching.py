@@ -253,7 +253,7 @@ class Batcher:
             job.complete(outcome)
             if not isinstance(outcome, Exception):
                 characters += job.characters
-                self._metrics.tokens.inc(sum(each.tokens for found in outcome for each in found.sentences))
+                self._metrics.tokens.inc(sum(each.token_count for found in outcome for each in found.sentences))
         if characters:
             self._translated_characters += characters
             self._metrics.characters.inc(characters)

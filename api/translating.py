@@ -37,7 +37,7 @@ class Question:
         source: Of all texts; None finds out that of each.
         html: Whether they are markup.
         alternatives: Further translations wanted of each; below 0 is none.
-        detailed: Whether tokens and word links are wanted.
+        detailed: Whether tokens and word links are wanted; markup takes the links anyway.
         join_lines: Whether a line break within a paragraph of text is a space; of markup it is one anyway.
     """
 

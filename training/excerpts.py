@@ -16,7 +16,7 @@ infinitive.
 import random
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple
 
 from training.copying import Pair
@@ -25,9 +25,11 @@ from training.uncapitalised import Uncapitalised
 from translator.alignment import Link, Span
 
 LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
+PAIR = 2
 LONGEST_WHOLE = 4  # words of a sentence that is said with another mark
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
 MOST_ALIKE = 12  # times the same excerpt is taken
+FEW, LEAST_ALIKE = 3, 4  # words of what is said all day long, and times it is taken for one: corpora have it too seldom
 MARKS = (".", "!", "")  # that an excerpt ends in; a question keeps its own
 DRAWN_MARKS = (".", ".", "!", "!", "")  # for last words, as often
 LONGEST_END = 2  # last words that are taken out together
@@ -57,49 +59,48 @@ class _Part(NamedTuple):
 def excerpts(
     pairs: Sequence[Pair], links: Sequence[set[Link]], languages: tuple[str, str], chance: random.Random
 ) -> list[Pair]:
-    """Returns utterances that are parts of the pairs, and such of two words that have no mark.
+    """Returns utterances that are parts of the pairs, short ones with another mark, and entries of a dictionary.
 
     Args:
         pairs: Sentence pairs.
         links: Of the words of each (`training.links.link_words`).
         languages: Of source and target; they decide how a mark is written.
-        chance: Decides which mark last words have.
+        chance: Decides which mark last words have, where there is a capital without a mark, and which entries are said.
 
     Example:
-        >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random())[:4]
-        [('Non.', 'No.'), ('Non !', 'No!'), ('Non', 'No'), ('Merci bien.', 'Thanks.')]
+        >>> excerpts([("Non, merci bien.", "No, thanks.")], [{(0, 0), (2, 2)}], ("fr", "en"), random.Random())[:2]
+        [('Non.', 'No.'), ('Non !', 'No!')]
     """
     inner = Uncapitalised(source for source, _ in pairs), Uncapitalised(target for _, target in pairs)
-    made, taken = list[Pair](), Counter[Pair]()
-    found: list[tuple[_Part, _Part, str]]  # with its mark
     set_off = [_set_off(pair, linked, inner) for pair, linked in zip(pairs, links, strict=True)]
     whole = [_sentence(pair) for pair in pairs]
     times = Counter(source.text.casefold() for source, _ in (*chain.from_iterable(set_off), *filter(None, whole)))
     said = {text for text, count in times.items() if count >= LEAST_SAID}
     endings = [
-        [end for end in _ends(pair, linked) if end[0].text.casefold() not in said]
+        [end for end in _ends(pair, linked) if not _is_entry(pair) and end[0].text.casefold() not in said]
         for pair, linked in zip(pairs, links, strict=True)
     ]
     usual = _usual(endings)
     said |= {source.casefold() for source, _ in usual}
+    made = Counter[Pair]()
     for pair, parts, sentence, ends in zip(pairs, set_off, whole, endings, strict=True):
         found = [(*part, mark) for part in parts for mark in (("?",) if part[0].asks else MARKS)]
         found += [(*end, chance.choice(DRAWN_MARKS)) for end in ends if _texts(end) in usual]
         if sentence:
             found.append((*sentence, "." if pair[0].endswith("!") else "!"))
-        entry = all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
-        if entry and pair[0].casefold() not in said and chance.random() < ENTRIES:
+        if _is_entry(pair) and pair[0].casefold() not in said and chance.random() < ENTRIES:
             found = [(_whole(pair[0]), _whole(pair[1]), ".")]  # a dictionary has what a word may mean besides
         for source, target, mark in found:
-            typed = not mark and chance.random() < 0.5
-            excerpt = (
-                _uttered(source, mark, languages[0], inner[0], typed),
-                _uttered(target, mark, languages[1], inner[1], typed),
-            )
-            taken[excerpt] += 1
-            if taken[excerpt] <= MOST_ALIKE:
-                made.append(excerpt)
-    return made
+            capital = bool(mark) or chance.random() < 0.5
+            made[
+                _uttered(source, mark, languages[0], inner[0], capital),
+                _uttered(target, mark, languages[1], inner[1], capital),
+            ] += LEAST_ALIKE if (source, target) in parts and len(source.words) <= FEW else 1
+    return [each for each, count in made.items() for _ in range(min(count, MOST_ALIKE))]
+
+
+def _is_entry(pair: Pair) -> bool:
+    return all(len(side.split()) <= LONGEST_ENTRY and side[-1:].isalpha() for side in pair)
 
 
 def _set_off(pair: Pair, links: set[Link], inner: tuple[Uncapitalised, Uncapitalised]) -> list[tuple[_Part, _Part]]:
@@ -125,50 +126,46 @@ def _set_off(pair: Pair, links: set[Link], inner: tuple[Uncapitalised, Uncapital
 
 
 def _sides(pair: Pair, inner: tuple[Uncapitalised, Uncapitalised]) -> tuple[list[_Part], list[_Part]]:
-    """Parts of both sides, names that somebody is called by apart from them.
+    """Parts of both sides, where names that somebody is called by are told from the rest.
 
-    A name is a word of both sides with a capital that it keeps inside of sentences; somebody is called by it if marks
-    set it off on one side at least.
+    Such a name is a word of both sides with the capital of a name. Marks set it off on both, or on one of them behind
+    something else while it follows a single word on the other: "Hello, Tom" and "Hola Tom".
     """
-    sources, targets = map(_parts, pair)
-    alone = {part.text for part in (*sources, *targets) if len(part.words) == 1}
-    words = [{text[slice(*span)] for span in link_words(text)} for text in pair]
-    names = {
-        word
-        for word in alone & words[0] & words[1]
-        if word[:1].isupper() and all(written(word) == word for written in inner)
-    }
-    return _calling(pair[0], sources, names), _calling(pair[1], targets, names)
+    sides = [_parts(text) for text in pair]
+    alone = [{part.text for part in side if len(part.words) == 1} for side in sides]
+    behind = [{part.text for part in side[1:] if len(part.words) == 1} for side in sides]
+    pairs = [{part.text.split()[-1] for part in side if len(part.words) == PAIR} for side in sides]
+    names = alone[0] & alone[1] | behind[0] & pairs[1] | behind[1] & pairs[0]
+    names = {name for name in names if not name.isupper() and all(text.is_name(name) for text in inner)}
+    return _calling(pair[0], sides[0], names), _calling(pair[1], sides[1], names)
 
 
 def _calling(text: str, parts: list[_Part], names: set[str]) -> list[_Part]:
-    """The parts, where names are told apart; what stands before one asks what it asks."""
+    """The parts, where names are told from the rest; what stands before them asks what they ask."""
     if not names:
         return parts
     spans, told = link_words(text), list[_Part]()
-
-    def part(first: int, stop: int, asks: bool) -> _Part:
-        written = text[spans[first][0] : spans[stop - 1][1]]
-        return _Part(range(first, stop), written, asks, written in names)
-
-    for words, _, asks, _ in parts:
-        first, stop = words.start, words.stop
-        begins, ends = (text[slice(*spans[at])] in names for at in (first, stop - 1))
-        cuts = {first, stop, first + begins, stop - ends}
-        told += [part(*between, asks) for between in pairwise(sorted(cuts))]
-    return [
-        each._replace(asks=each.asks or (after is not None and after.calls and after.asks))
-        for each, after in zip(told, [*told[1:], None], strict=True)
-    ]
+    for part in parts:
+        first, stop = part.words.start, part.words.stop
+        called = text[slice(*spans[stop - 1])] in names
+        if called and len(part.words) == PAIR:
+            told.append(part._replace(words=range(first, stop - 1), text=text[slice(*spans[first])]))
+            part = part._replace(words=range(stop - 1, stop), text=text[slice(*spans[stop - 1])])
+        told.append(part._replace(calls=called and len(part.words) == 1))
+    asks = False
+    for place in range(len(told) - 1, -1, -1):
+        told[place] = told[place]._replace(asks=told[place].asks or asks)
+        asks = told[place].calls and told[place].asks
+    return told
 
 
 def _sentence(pair: Pair) -> tuple[_Part, _Part] | None:
     """Both sides, if they are short sentences of one part with a stop or an exclamation mark."""
-    sources, targets = map(_parts, pair)
-    if len(sources) != 1 or len(targets) != 1 or _FORBIDDEN & set(pair[0] + pair[1]):
+    (source, *more), (target, *others) = (_parts(side) or [_whole("")] for side in pair)
+    if more or others or source.asks or target.asks or _FORBIDDEN & set(pair[0] + pair[1]):
         return None
-    short = max(len(sources[0].words), len(targets[0].words)) <= LONGEST_WHOLE
-    return (sources[0], targets[0]) if short and all(side[-1] in ".!" for side in pair) else None
+    short = 0 < max(len(source.words), len(target.words)) <= LONGEST_WHOLE
+    return (source, target) if short and all(side[-1] in ".!" for side in pair) else None
 
 
 def _usual(endings: Sequence[list[tuple[_Part, _Part]]]) -> set[Pair]:

@@ -15,6 +15,10 @@ class Uncapitalised:
         for text in sentences:
             self._written.update(text[start:end] for start, end in words(text)[1:])
 
+    def is_name(self, word: str) -> bool:
+        """Whether a word with a capital has it inside of sentences, too, more often than not."""
+        return self._written[word] > self._written[word[:1].lower() + word[1:]]
+
     def __call__(self, text: str) -> str:
         """Returns the text with its first letter small, if the word is rather written so elsewhere."""
         spans = words(text)

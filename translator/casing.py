@@ -19,9 +19,9 @@ def is_upper(text: str) -> bool:
         >>> is_upper("WO IST ER?"), is_upper("UM 5pm BITTE"), is_upper("I"), is_upper("WO IST Anna?"), is_upper("42")
         (True, True, False, False, False)
     """
-    plain = (_WITH_DIGIT.sub("", text) if _DIGIT.search(text) else text).replace(
-        _SHARP_S, ""
-    )  # few can type its capital
+    plain = text.replace(_SHARP_S, "")  # few can type its capital
+    if _DIGIT.search(plain):
+        plain = _WITH_DIGIT.sub("", plain)
     return plain == plain.upper() and sum(each.lower() != each for each in plain) > 1
 
 

@@ -167,7 +167,7 @@ class Document:
         if answer is None:
             return SentenceScore(*places, 0.0, None, 0.0 if calibration else None)
         confidence = calibration.confidence(answer.evidence) if calibration else None
-        return SentenceScore(*places, answer.score, answer.evidence, confidence, answer.written)
+        return SentenceScore(*places, answer.score, answer.evidence, confidence, answer.token_count)
 
 
 def _moved_tokens(tokens: Sequence[TokenScore], distance: int) -> Sequence[TokenScore]:

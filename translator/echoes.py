@@ -120,7 +120,7 @@ def unabridged(text: str) -> Abridged:
 
 def _may_repeat(text: str) -> bool:
     """Whether a text says a word again so soon that it may be an echo, which is quickly told of most."""
-    said = _SPOKEN.findall(text.lower())
+    said = [word.lower() for word in _SPOKEN.findall(text)]  # of a whole text lower() may make other letters
     if len(set(said)) == len(said):
         return False
     joined = any(joint in text for joint in "'\u2019-")  # then a word may be several of these

@@ -25,7 +25,7 @@ def has_loop(text: str, source: str) -> bool:
         (True, False)
     """
     if text.isascii() or max(text) < FIRST_IDEOGRAPH:
-        said = Counter(_LETTERS.findall(text.lower()))
+        said = Counter(map(str.lower, _LETTERS.findall(text)))
         if max(said.values(), default=0) < LOOP_TIMES:
             return False  # no word stands there so many times, which is soon seen
     times = most_repeats(text)

@@ -51,7 +51,7 @@ class TargetSentence(NamedTuple):
 
     Args:
         text: What it says.
-        written: Tokens that were written for it.
+        token_count: Tokens that were written for it.
         score: By which it was ranked.
         evidence: What speaks for and against it.
         warnings: What could not be done.
@@ -60,7 +60,7 @@ class TargetSentence(NamedTuple):
     """
 
     text: str
-    written: int
+    token_count: int
     score: float
     evidence: Evidence
     warnings: tuple[str, ...] = ()
@@ -117,12 +117,10 @@ def write_sentence(
     piece too, which may be a letter in the middle of a name, else the whole source word. None is copied twice while
     another waits. What was read once of what is said again is said again here.
     """
-    lost = tuple[Echo, ...]()
-    if not (detailed or sentence.echoes or sentence.shouted or Tokenizer.unk_id in hypothesis.token_ids):
-        written = Written(tokenizer.spell(hypothesis.token_ids), (), ())
-    else:
-        decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
-        text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
+    decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
+    text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
+    written, lost = Written(text, (), ()), tuple[Echo, ...]()
+    if detailed or sentence.echoes:  # which are found again by the links
         tokens = tuple(
             TokenScore(text[start:end], start, end, log_prob)
             for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)

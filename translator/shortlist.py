@@ -78,7 +78,7 @@ class Shortlist:
         language = self.languages.get(source[0])
         if language is None:
             return None
-        own = np.array(sorted(set(source[1:-1])), dtype=np.int64)
+        own = np.array(list(set(source[1:-1])), dtype=np.int64)
         first, behind = language.starts[own], language.starts[own + 1]
         if not (behind > first).all():
             return None

@@ -182,13 +182,6 @@ class Tokenizer:
         ways = ways or [self.encode(text)]
         return [(ids, sum(self._processor.get_score(index) for index in ids)) for ids in ways]
 
-    def spell(self, ids: Sequence[int]) -> str:
-        """Return `decode(ids).text`, a little sooner; no id may be outside the vocabulary."""
-        text = "".join([self._surfaces[index] for index in ids]).strip(" ")
-        if self.unk_id in ids or "  " in text:
-            return self.decode(ids).text
-        return text
-
     def decode(self, ids: Sequence[int], *, unknown: Sequence[str] | None = None) -> Decoded:
         """Return the text of ids, with the span that each id became.
 

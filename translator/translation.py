@@ -57,7 +57,7 @@ class SentenceScore:
         evidence: What speaks for and against it; None for a sentence that was copied.
         confidence: Of a hundred translations with such evidence so many hundredths are right, 0 if it was copied; None
             for a model that was never calibrated.
-        tokens: So many the model wrote, the end of the sentence one of them; 0 if it was copied.
+        token_count: So many tokens the model wrote, the end of the sentence one of them; 0 if it was copied.
     """
 
     source_start: int
@@ -67,7 +67,7 @@ class SentenceScore:
     score: float
     evidence: Evidence | None
     confidence: float | None
-    tokens: int = 0
+    token_count: int = 0
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Masked(NamedTuple):
     def unmasked(self, spans: Sequence[Span]) -> list[Span]:
         """Leads spans of the masked text back to the text as it was."""
         if len(self.offsets) == self.offsets[-1] + 1:
-            return list(spans)  # nothing was masked
+            return list(spans)  # every character kept its place
         return [(self.offsets[start], self.offsets[end]) for start, end in spans]
 
 

@@ -24,10 +24,9 @@ from api.deepl import (
 from api.dependencies import (
     BatcherDependency,
     DeepLRequestDependency,
-    DetectorDependency,
     LanguagesDependency,
+    MeansDependency,
     ValuesDependency,
-    admit_by_header,
     identify_by_header,
 )
 from api.errors import InvalidRequestError
@@ -39,19 +38,13 @@ router = APIRouter(prefix="/v2", tags=["DeepL"])
 
 @router.post(
     "/translate",
-    dependencies=[Depends(admit_by_header)],
     responses=error_answers(400, 403, 413, 429, 500, 503, 504, model=DeepLError),
     response_model=DeepLTranslations,
     openapi_extra={"requestBody": translate_bodies()},
 )
-async def translate(
-    request: Request,
-    wanted: DeepLRequestDependency,
-    languages: LanguagesDependency,
-    detector: DetectorDependency,
-    batcher: BatcherDependency,
-) -> Response:
+async def translate(request: Request, wanted: DeepLRequestDependency, means: MeansDependency) -> Response:
     """Translates texts, each from the language named or from its own."""
+    languages = means.languages
     question = Question(
         wanted.text,
         resolve_code(wanted.target_lang, "target_lang", languages),
@@ -60,7 +53,7 @@ async def translate(
         detailed=wanted.alignment or wanted.scores,
         join_lines=wanted.joins_lines,
     )
-    work = answer(question, languages=languages, detector=detector, batcher=batcher)
+    work = answer(question, languages=languages, detector=means.detector, batcher=means.batcher)
     answers = await while_connected(request, work)
     body = await written_aside(
         wanted.text, lambda: _body(wanted, question, answers).model_dump_json(exclude_unset=True)

@@ -1,16 +1,9 @@
 """`POST /translate`, in LibreTranslate's shapes."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.answers import blank_as_nothing, respond, written_aside
-from api.dependencies import (
-    BatcherDependency,
-    DetectorDependency,
-    LanguagesDependency,
-    SignaturesDependency,
-    TranslateRequestDependency,
-    admit_by_field,
-)
+from api.dependencies import MeansDependency, TranslateRequestDependency
 from api.schemas import TranslateResponse, error_answers, request_bodies
 from api.streaming import event_stream, streamed
 from api.translating import Question, answer, read_along, while_connected
@@ -20,25 +13,18 @@ router = APIRouter(tags=["translation"])
 
 @router.post(
     "/translate",
-    dependencies=[Depends(admit_by_field)],
     responses={200: event_stream(), **error_answers(400, 403, 413, 429, 500, 503, 504)},
     response_model=TranslateResponse,
     openapi_extra={"requestBody": request_bodies()},
 )
-async def translate(
-    request: Request,
-    wanted: TranslateRequestDependency,
-    languages: LanguagesDependency,
-    detector: DetectorDependency,
-    batcher: BatcherDependency,
-    signatures: SignaturesDependency,
-) -> Response:
+async def translate(request: Request, wanted: TranslateRequestDependency, means: MeansDependency) -> Response:
     """Translates a text, or an array of texts, from one language, or each from its own, to another.
 
     Send JSON, or a form (urlencoded or multipart, merged with the query string). Blank lines and
     surrounding white space come back as they were; a text of white space only comes back empty.
     With `stream` the answer comes as server-sent events, while it is found.
     """
+    languages, detector, batcher, signatures = means
     question = Question(
         wanted.texts(),
         languages.resolve(wanted.target),

@@ -37,7 +37,7 @@ async def test_requests_are_counted_by_route_and_status(service: Service) -> Non
 
 
 async def test_work_is_counted(service: Service, translator: FakeTranslator) -> None:
-    said = SentenceScore(0, 4, 0, 4, -1.0, None, None, tokens=3)
+    said = SentenceScore(0, 4, 0, 4, -1.0, None, None, token_count=3)
     translator.answers["four"] = Translation("vier", "en", "de", "four", sentences=(said, said))
     async with service() as client:
         await client.post("/translate", json={**HELLO, "q": ["four", "five5"]})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.confidence import Calibration, Evidence, weigh
-from translator.scoring import Hypothesis
+from translator.scoring import Hypothesis, coverage_penalty
 
 CURVE = Calibration(
     source="en", target="de", bias=1.0, weights=Evidence(2.0, 0.5, 0.25, -1.0), right=60.0, test_set="made up",
@@ -27,6 +27,12 @@ def test_evidence_is_what_its_names_say() -> None:
     assert evidence.log_length == math.log(2)
     # Attention in all: 0.75, 1.25 (counted as 1), and 0 (held at the floor).
     assert evidence.mean_log_coverage == pytest.approx((math.log(0.75) + 0 + math.log(1e-6)) / 3, rel=1e-6)
+
+
+def test_coverage_is_weighed_as_the_search_weighs_it() -> None:
+    attention = torch.rand(5, 7, generator=torch.Generator().manual_seed(1)) / 3
+    evidence = weigh(Hypothesis((7, 3), (-0.5, -1.5), -2.0, -1.7, attention, attention, True))
+    assert 7 * evidence.mean_log_coverage == pytest.approx(coverage_penalty(attention, 1.0), rel=1e-5)
 
 
 def test_confidence_follows_the_logistic_curve() -> None:

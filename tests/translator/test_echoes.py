@@ -89,7 +89,9 @@ def test_offsets_lead_back_to_the_same_characters(parts: list[str], joint: str) 
         assert text[echo.end : echo.copies[0][0]] == echo.joint
 
 
-WORDS = st.sampled_from(["no", "No", "bien", "it's", "x-y-z", "a1", "1"])
+WORDS = st.sampled_from(
+    ["no", "No", "bien", "ya", "lo", "s\u00e9", "it's", "x-y-z", "a1", "1", "\u0130a", "\u0391\u03a3"]
+)
 
 
 @given(st.lists(WORDS, max_size=6), st.lists(WORDS, min_size=1, max_size=4), st.sampled_from([" ", ", "]))

@@ -213,7 +213,7 @@ def test_without_details_all_else_is_the_same(translator: Translator) -> None:
     assert brief == [replace(each, tokens=(), alignment=()) for each in full]
     assert any(each.tokens and each.alignment for each in full)
     for translation in (each for each in full if "No" not in each.source_text):  # what is said again has more
-        assert sum(each.tokens for each in translation.sentences) == len(translation.tokens)
+        assert sum(each.token_count for each in translation.sentences) == len(translation.tokens)
 
 
 def test_alternatives_differ_and_the_best_is_the_same_as_without(translator: Translator) -> None:

@@ -32,9 +32,12 @@ def test_a_loop_repeats_more_than_its_source() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["no", "No,", "so", "it's", "a1", "1", "e\u0301", "\u6f22", "_", "x-y"]), max_size=16),
+    st.lists(
+        st.sampled_from(["no", "No,", "so", "it's", "a1", "1", "e\u0301", "\u6f22", "_", "x-y", "\u0391\u03a3"]),
+        max_size=16,
+    ),
     st.data(),
 )
 def test_a_loop_is_what_is_repeated_three_times(words: list[str], data: st.DataObject) -> None:
-    text = data.draw(st.sampled_from([" ", "", "-"])).join(words)
+    text = data.draw(st.sampled_from([" ", "", "-", "."])).join(words)
     assert has_loop(text, "") == (most_repeats(text) >= LOOP_TIMES)

@@ -134,6 +134,19 @@ def test_what_the_text_says_once_is_copied_once(tokenizer: Tokenizer) -> None:
     assert written.text == "\u2665 the"
 
 
+@pytest.mark.parametrize("text", ["the dog", "the \u2665\u2665 dog \u4f60!", "No, no, the dog!", "THE DOG \u2665"])
+def test_without_details_the_text_is_the_same(tokenizer: Tokenizer, text: str) -> None:
+    sentence = read(tokenizer, text)
+    full, brief = (
+        write_sentence(sentence, answer(tokenizer, sentence), tokenizer=tokenizer, detailed=detailed)
+        for detailed in (True, False)
+    )
+    assert full.text == text
+    assert full.tokens
+    assert full.alignment
+    assert brief == full._replace(tokens=(), alignment=())
+
+
 def test_copies_in_a_row_are_apart_if_they_were(tokenizer: Tokenizer) -> None:
     sentence = read(tokenizer, "\u2665 \u2666")
     unknown = [place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id]

@@ -67,11 +67,6 @@ def test_any_ids_give_tidy_text_and_spans_that_tile_it(tokenizer: Tokenizer, ids
     assert "".join(text[start:end] for start, end in spans) == text
 
 
-@given(st.lists(st.integers(0, 59), max_size=30))
-def test_text_without_spans_is_the_same(tokenizer: Tokenizer, ids: list[int]) -> None:
-    assert tokenizer.spell(ids) == tokenizer.decode(ids).text
-
-
 @given(NORMALISED, st.integers(1, 9))
 def test_every_segmentation_is_the_same_text_and_the_first_is_the_usual_one(
     tokenizer: Tokenizer, text: str, count: int
