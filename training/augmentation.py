@@ -56,8 +56,8 @@ class AugmentationConfig:
         emphasised: A word said several times where it stands, and its translation as often; asks for links.
         quoted: On both sides the same words, of another language or the target's, in quotes.
         insisted: A short sentence said several times as one, alone or before another.
-        excerpted: What stands between commas on both sides or ends a sentence, as an utterance of its own, and words of
-            a dictionary; asks for links.
+        excerpted: What stands between commas on both sides or ends a sentence, as an utterance of its own; short
+            sentences with another mark, and some words of a dictionary with one; asks for links.
         lengthy: Pairs of many words, as they are.
         resegmented: The source in other pieces than the likeliest (`training.resegmentation`).
         joined: Runs of two to five pairs, read as one long one.
