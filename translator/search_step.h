@@ -59,67 +59,92 @@ static int64_t take_in(Search* search, int level, int threads) {
     return failed ? -1 : longest;
 }
 
-/* Sentences that choose from the same list, one behind the other, whose rows are those from `first` on. What they may
- * use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
-static int score_listed(Search* search, int64_t sentence, int64_t sentences, int64_t first, int64_t rows,
+/* Sentences that choose from the same list, whose rows are those of `room` from `first` on, in the order they are given
+ * in. What they may use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
+static int score_listed(Search* search, const int64_t* those, int64_t sentences, int64_t first, int64_t rows,
                         const Level* room, int64_t wanted, float* logits, int level, int threads) {
-    const int64_t list = search->live[sentence]->list, *starts = search->origins;
+    const int64_t list = search->live[those[0]]->list;
     const Product* product = list < 0 ? search->decoder.output : &search->decoder.lists[list].product;
     const int64_t passes = (product->out / OUTS + PASS - 1) / PASS, team = threads < passes ? threads : passes;
     const int64_t parts = list < 0 ? team : team + 1;
-    Running* running = new_running(parts, rows, wanted);
-    if (!running) return -1;
+    int64_t* starts = malloc((size_t)sentences * sizeof(int64_t)); /* of each, among these rows */
+    Running* running = starts ? new_running(parts, rows, wanted) : NULL;
+    if (!running) {
+        free(starts);
+        return -1;
+    }
+    int64_t most = 0;
+    for (int64_t n = 0, row = 0; n < sentences; row += search->live[those[n++]]->rows) {
+        const Sentence* sentence = search->live[those[n]];
+        const int64_t numbers = sentence->rows * sentence->own.out;
+        starts[n] = row;
+        most = numbers > most ? numbers : most;
+    }
     take_all(running, rows, room + first * product->in, product, list < 0 ? search->decoder.open : NULL, logits, level,
              (int)team);
     int failed = 0;
 #pragma omp parallel num_threads(threads) reduction(| : failed) if (rows >= 16)
     {
-        int64_t most = 0;
-        for (int64_t i = sentence; i < sentence + sentences; i++)
-            if (search->live[i]->rows * search->live[i]->own.out > most)
-                most = search->live[i]->rows * search->live[i]->own.out;
         float* own_logits = aligned_alloc(64, (size_t)(most + 16) / 16 * 16 * sizeof(float));
         failed |= !own_logits;
 #pragma omp for schedule(static)
-        for (int64_t i = sentence; i < sentence + sentences; i++) {
-            const Product* own = &search->live[i]->own;
-            const int64_t count = search->live[i]->rows, row = starts[i] - first;
+        for (int64_t n = 0; n < sentences; n++) {
+            const Sentence* sentence = search->live[those[n]];
+            const Product* own = &sentence->own;
+            const int64_t count = sentence->rows, row = starts[n], original = search->origins[those[n]];
             if (own->out && own_logits) { /* without tiles, so that there may be more rows than a group has */
-                blocks(count, room + starts[i] * own->in, own, 0, own->out / OUTS, own_logits, own->out, 0,
+                blocks(count, room + (first + row) * own->in, own, 0, own->out / OUTS, own_logits, own->out, 0,
                        (Ahead){0});
                 for (int64_t r = 0; r < count; r++)
                     take(running + team * rows + row + r, own_logits + r * own->out, own->out, product->out, NULL);
             }
-            for (int64_t r = row; r < row + count; r++) {
-                int64_t* ids = search->ids + (first + r) * wanted;
-                conclude(running, parts, rows, r, wanted, search->log_probs + (first + r) * wanted, ids);
+            for (int64_t r = 0; r < count; r++) {
+                int64_t* ids = search->ids + (original + r) * wanted;
+                conclude(running, parts, rows, row + r, wanted, search->log_probs + (original + r) * wanted, ids);
                 for (int64_t w = 0; list >= 0 && w < wanted; w++)
                     ids[w] = ids[w] < product->out ? search->decoder.lists[list].ids[ids[w]]
-                                                   : search->live[i]->own_ids[ids[w] - product->out];
+                                                   : sentence->own_ids[ids[w] - product->out];
             }
         }
         free(own_logits);
     }
     free(running);
+    free(starts);
     return -failed;
 }
 
-/* The best next tokens of all rows, each from what its sentence may use. */
+/* Sorts the sentences by the list they choose from, else as they are; there are few lists. */
+static void order_by_list(const Search* search, int64_t* order) {
+    for (int64_t i = 0; i < search->sentences; i++) order[i] = i;
+    for (int64_t i = 1; i < search->sentences; i++) {
+        const int64_t moved = order[i], list = search->live[moved]->list;
+        int64_t place = i;
+        for (; place > 0 && search->live[order[place - 1]]->list > list; place--) order[place] = order[place - 1];
+        order[place] = moved;
+    }
+}
+
+/* The best next tokens of all rows, each from what its sentence may use: all of one list at once. */
 static int score_all(Search* search, int64_t wanted, int level, int threads) {
     const Product* output = search->decoder.output;
     const Rows readouts = {search->readouts, search->readouts, search->decoder.readout_width, 0};
     Level* room = room_for(search->rows + GROUP, output->in); /* a tile reads on behind the rows of a list */
     float* logits = aligned_alloc(64, (size_t)(threads * GROUP * PASS * OUTS) * sizeof(float));
-    int failed = !room || !logits;
-    for (int64_t row = 0; !failed && row < search->rows; row++)
-        quantise(room + row * output->in, &readouts, row, output);
+    int64_t* order = malloc((size_t)search->sentences * sizeof(int64_t));
+    int failed = !room || !logits || !order;
+    if (!failed) order_by_list(search, order);
+    for (int64_t i = 0, to = 0; !failed && i < search->sentences; i++)
+        for (int64_t r = 0; r < search->live[order[i]]->rows; r++)
+            quantise(room + to++ * output->in, &readouts, search->origins[order[i]] + r, output);
     for (int64_t i = 0, end, row = 0, rows; !failed && i < search->sentences; i = end, row += rows) {
-        for (end = i, rows = 0; end < search->sentences && search->live[end]->list == search->live[i]->list; end++)
-            rows += search->live[end]->rows;
-        failed |= score_listed(search, i, end - i, row, rows, room, wanted, logits, level, threads) != 0;
+        const int64_t list = search->live[order[i]]->list;
+        for (end = i, rows = 0; end < search->sentences && search->live[order[end]]->list == list; end++)
+            rows += search->live[order[end]]->rows;
+        failed |= score_listed(search, order + i, end - i, row, rows, room, wanted, logits, level, threads) != 0;
     }
     free(room);
     free(logits);
+    free(order);
     return -failed;
 }
 
