@@ -59,8 +59,8 @@ static int64_t take_in(Search* search, int level, int threads) {
     return failed ? -1 : longest;
 }
 
-/* Sentences that choose from the same list, whose rows are those of `room` from `first` on, in the order they are given
- * in. What they may use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
+/* Sentences that choose from the same list, whose rows are those of `room` from `first` on, in the same order. What they
+ * may use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
 static int score_listed(Search* search, const int64_t* those, int64_t sentences, int64_t first, int64_t rows,
                         const Level* room, int64_t wanted, float* logits, int level, int threads) {
     const int64_t list = search->live[those[0]]->list;
