@@ -21,7 +21,8 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
     Args:
         checkpoint: Gives all else: name, options. Its scores and calibrations, which are of its own weights, are
             dropped. It stays as it is.
-        other: Of the same sizes, tokenizer, directions and licence; its credits are added.
+        other: Of the same sizes (it may have learned with another dropout), tokenizer, directions and licence; its
+            credits are added.
         share: Of the other's weights in the result, 0 to 1.
 
     Raises:
@@ -30,7 +31,8 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
     if not 0 <= share <= 1:
         raise InputError(f"The share of the other's weights is {share:g}, wanted 0 to 1.")
     ours, theirs = checkpoint.manifest, other.manifest
-    if ours.model != theirs.model or ours.tokenizer_sha256 != theirs.tokenizer_sha256:
+    like_theirs = replace(ours.model, dropout=theirs.model.dropout)
+    if like_theirs != theirs.model or ours.tokenizer_sha256 != theirs.tokenizer_sha256:
         raise InputError(
             f"{ours.name} and {theirs.name} differ in sizes or tokenizer, and their weights mean different things: "
             "blend a checkpoint with one that it went on from."

@@ -64,6 +64,13 @@ def test_what_is_blended_stays_as_it_is_and_a_second_blend_is_remembered_too(run
     assert len(blend(first, other, share=0.5).manifest.training["blended_with"]) == 2
 
 
+def test_one_that_learned_with_another_dropout_is_no_stranger(run: Path) -> None:
+    other = doubled(run)
+    model = replace(other.manifest.model, dropout=0.75)
+    found = blend(load_checkpoint(run), other._replace(manifest=replace(other.manifest, model=model)), share=0.5)
+    assert found.manifest.model == load_checkpoint(run).manifest.model
+
+
 def test_what_cannot_be_blended_is_refused(run: Path) -> None:
     one, other = load_checkpoint(run), load_checkpoint(run)
     with pytest.raises(InputError, match=r"The share of the other's weights is 1\.5, wanted 0 to 1\."):
