@@ -9,8 +9,8 @@ of a dictionary, which have neither capital nor mark there, are written as utter
 What is set off is written with every mark, as nobody knows with which it will be asked for, and there may be two of it
 in all; without one, with a capital as often as without; a short sentence with the mark that it has not; last words with
 one that is drawn; words of a dictionary with a stop, as what is called may mean something else: "para" is "for", and
-"¡Para!" is not. What is said by itself somewhere is neither read from last words nor from a dictionary: "Wait!" is no
-infinitive.
+"¡Para!" is not. What is short and set off is taken several times. What is often said by itself is neither read from
+last words nor from a dictionary: "Wait!" is no infinitive.
 """
 
 import random
@@ -25,7 +25,7 @@ from training.uncapitalised import Uncapitalised
 from translator.alignment import Link, Span
 
 LONGEST, LONGEST_ENTRY = 5, 2  # words of an excerpt, of an entry of a dictionary
-PAIR = 2
+PAIR = 2  # words of "Hola Tom", of which the last may be a name
 LONGEST_WHOLE = 4  # words of a sentence that is said with another mark
 LONGEST_TAG = 3  # words of what may ask nothing by itself, as "aren't you?"
 MOST_ALIKE = 12  # times the same excerpt is taken

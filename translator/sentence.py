@@ -120,7 +120,7 @@ def write_sentence(
     decoded = tokenizer.decode(hypothesis.token_ids, unknown=_copies(sentence, hypothesis))
     text = _raised(decoded, hypothesis.token_ids) if sentence.shouted else decoded.text
     written, lost = Written(text, (), ()), tuple[Echo, ...]()
-    if detailed or sentence.echoes:  # which are found again by the links
+    if detailed or sentence.echoes:  # an echo is found again by the links
         tokens = tuple(
             TokenScore(text[start:end], start, end, log_prob)
             for (start, end), log_prob in zip(decoded.spans, hypothesis.token_log_probs, strict=True)

@@ -53,12 +53,12 @@ class Shortlist:
     def __init__(self, languages: Mapping[int, LanguageShortlist], *, forbidden_ids: Sequence[int]) -> None:
         """Keeps what it is given."""
         self.languages, self.forbidden_ids = dict(languages), tuple(forbidden_ids)
-        self._listed = {name: self._flags(language) for name, language in self.languages.items()}
+        self._besides = {name: self._flags(language) for name, language in self.languages.items()}
 
     def _flags(self, language: LanguageShortlist) -> NDArray[np.bool_]:
-        """Of each piece whether it is in the list of a language, or may not be chosen."""
-        found = np.zeros(len(language.starts) - 1, dtype=np.bool_)
-        found[[*language.frequent, *self.forbidden_ids]] = True
+        """Of each piece whether it may be chosen and is not in the list of a language."""
+        found = np.ones(len(language.starts) - 1, dtype=np.bool_)
+        found[[*language.frequent, *self.forbidden_ids]] = False
         return found
 
     def frequent(self, language: int) -> Pieces:
@@ -83,9 +83,9 @@ class Shortlist:
         if not (behind > first).all():
             return None
         beside = (language.beside[start:end] for start, end in zip(first, behind, strict=True))
-        wanted = np.zeros_like(self._listed[source[0]])
+        wanted = np.zeros_like(self._besides[source[0]])
         wanted[np.concatenate([own, *beside])] = True
-        found: Pieces = np.flatnonzero(wanted & ~self._listed[source[0]])
+        found: Pieces = np.flatnonzero(wanted & self._besides[source[0]])
         return found
 
     def pieces(self, source: Sequence[int]) -> Pieces | None:
