@@ -25,6 +25,7 @@ from api.routes import ROUTERS
 from api.settings import Settings, load_settings
 from api.text_translator import TextTranslator
 from translator.processes import check_fork
+from translator.threads import set_thread_count, threads_to_share
 from translator.waiting import wait_briefly
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def open_admission(settings: Settings) -> Admission:
 
 
 def open_models(settings: Settings) -> "ModelPool":
-    """Opens the model, or the models, that the settings name; imports torch.
+    """Opens the model, or the models, that the settings name.
 
     Where workers will be made by fork() this is done in one thread: a pool of threads would not be there after it.
 
@@ -112,9 +113,7 @@ def open_models(settings: Settings) -> "ModelPool":
 
     if settings.workers > 1:
         check_fork()
-        import torch
-
-        torch.set_num_threads(1)
+        set_thread_count(1)
     models = ModelPool.find(
         settings.model,
         threads=settings.threads if settings.workers == 1 else None,
@@ -123,14 +122,6 @@ def open_models(settings: Settings) -> "ModelPool":
     )
     gc.freeze()  # what was loaded stays; a collection that looked at all of it would hold everybody up for 100 ms
     return models
-
-
-def threads_to_share() -> int:
-    """How many threads this process may use: what OMP_NUM_THREADS says, else a thread a core."""
-    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if told.isdigit() and int(told):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def serve(settings: Settings) -> None:

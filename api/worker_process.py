@@ -28,6 +28,7 @@ from api.runner import REST_SECONDS
 from api.text_translator import TextTranslator
 from api.worker import Worker
 from translator.processes import portable
+from translator.threads import set_thread_count
 
 if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
     from translator.inference import Translation
@@ -221,14 +222,12 @@ class _Channel:
 
 
 def _settle_in(end: socket.socket, threads: int) -> None:
-    import torch
-
     signal.set_wakeup_fd(-1)  # the parent's event loop's
     for number in (signal.SIGINT, signal.SIGTERM):  # they come to all processes; the parent ends this one in time
         signal.signal(number, signal.SIG_IGN)
     _let_go_of_sockets(end)
     gc.freeze()  # a collection would write to every object, and memory that is written to is not shared any more
-    torch.set_num_threads(threads)
+    set_thread_count(threads)
 
 
 def _let_go_of_sockets(kept: socket.socket) -> None:

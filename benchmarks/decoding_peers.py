@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import sacrebleu
-import torch
 
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
+from translator.compute_type import ComputeType
 from translator.decoding import decode_all
-from translator.engine import DecodingEngine
+from translator.engine import DecodingEngine, make_engine
 from translator.processes import Tell, share_out
-from translator.products import ComputeType
+from translator.threads import set_thread_count
 
 TEST = "test_2016_flickr"
 BATCH = 64
@@ -60,7 +60,7 @@ class Texts(NamedTuple):
 def main() -> None:
     """Trains what is missing, measures round by round, prints one table and the ratios."""
     options = _arguments()
-    torch.set_num_threads(2)
+    set_thread_count(2)
     data = _data(options)
     for peer in options.systems:
         _train(options, data, "onmt-tf" if peer.startswith("ct2") else peer)
@@ -191,12 +191,7 @@ def _ours(
     for compute_type, shortlisted in kinds:
         if shortlisted and checkpoint.shortlist is None:
             continue
-        engine = DecodingEngine(
-            checkpoint.model,
-            pad_id=checkpoint.tokenizer.pad_id,
-            compute_type=compute_type,
-            shortlist=checkpoint.shortlist if shortlisted else None,
-        )
+        engine = make_engine(checkpoint, compute_type=compute_type, use_shortlist=shortlisted)
         name = f"Carousel {compute_type}{', shortlist' if shortlisted else ''}"
         hypotheses, _ = _translated(engine, checkpoint, texts.sources, 5, BATCH)
         metric = sacrebleu.BLEU()

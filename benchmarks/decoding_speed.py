@@ -7,13 +7,13 @@ sentence at a time (median and 99th percentile). The limit is the rate of the sa
 just before; "of the limit" is the multiplications the steps and the encoder need (no padding, no lookups, and of the
 vocabulary what the shortlist leaves) over the time they took at that rate. Rounds are interleaved, and medians are
 shown: a shared machine is slow now and then. int8 is measured with the kernels of this project and with PyTorch's
-operations, as it is where there are no kernels.
+operations, as it is where there are no kernels. What the steps need is counted once, in a search in float32, for all.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -24,17 +24,18 @@ from torch import Tensor
 from training.cleaning import clean_line
 from training.corpus import read_lines
 from translator import kernels
-from translator.beam_search import BeamSearch
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, load_checkpoint
-from translator.config import DecodingOptions, ModelConfig
+from translator.compute_type import ComputeType
+from translator.config import ModelConfig
 from translator.decoding import decode_all
 from translator.decoding_session import DecodingSession
-from translator.engine import DecodingEngine
-from translator.kernel_search import KernelSearch
-from translator.products import ComputeType, make_product
+from translator.engine import DecodingEngine, make_engine
+from translator.products import make_product
+from translator.pytorch_engine import PyTorchEngine
 from translator.scoring import Hypothesis
 from translator.stepper import StepOutput
+from translator.threads import thread_count
 
 BATCH, LIMIT_ROWS = 64, 320
 BEAMS = (1, 5)
@@ -50,27 +51,21 @@ class Work(NamedTuple):
     source_token: int
 
 
-class CountingEngine(DecodingEngine):
-    """Counts the rows it steps, the pieces it scores for them, and the source tokens it reads, while it is told to.
-
-    What is counted is searched step by step, which takes longer and gives the same.
-    """
+class CountingEngine(PyTorchEngine):
+    """Counts the rows it steps, the pieces it scores for them, and the source tokens it reads."""
 
     rows = columns = tokens = 0
     vocab_size = 0
-    counts = False
 
     def session(self) -> DecodingSession:
         """Starts a session that is counted."""
         return _CountingSession(self)
 
-    def search(
-        self, *, bos_id: int, eos_id: int, options: DecodingOptions, forbidden_ids: Sequence[int] = ()
-    ) -> BeamSearch | KernelSearch:
-        """Starts a search, of which the steps are seen while they are counted."""
-        if not self.counts:
-            return super().search(bos_id=bos_id, eos_id=eos_id, options=options, forbidden_ids=forbidden_ids)
-        return BeamSearch(self.session(), bos_id=bos_id, eos_id=eos_id, options=options, forbidden_ids=forbidden_ids)
+    def needed(self, work: Work) -> int:
+        """Returns the operations of all that was counted, and begins anew."""
+        rows, columns, tokens = self.rows, self.columns, self.tokens
+        self.rows = self.columns = self.tokens = 0
+        return 2 * (rows * work.row + columns * work.column + tokens * work.source_token)
 
 
 class _CountingSession(DecodingSession):
@@ -130,27 +125,26 @@ def main() -> None:
         f"{checkpoint.manifest.name}: {mega_row:.1f} MFLOP a row, {2 * work.column} FLOP for each piece that it is "
         f"scored for, {mega_token:.1f} MFLOP a source token"
     )
-    print(f"{len(sources)} sentences, {torch.get_num_threads()} threads, {options.rounds} rounds, medians\n")
-    shortlist = None if options.no_shortlist else checkpoint.shortlist
+    print(f"{len(sources)} sentences, {thread_count()} threads, {options.rounds} rounds, medians\n")
+    needed = _count(checkpoint, sources, work, use_shortlist=not options.no_shortlist)
     engines = {
-        each: CountingEngine(
-            checkpoint.model,
-            pad_id=checkpoint.tokenizer.pad_id,
+        each: make_engine(
+            checkpoint,
             compute_type=each.compute_type,
-            shortlist=shortlist,
+            use_shortlist=not options.no_shortlist,
             use_kernels=each.use_kernels,
         )
         for each in types
     }
-    for engine in engines.values():
-        engine.vocab_size = checkpoint.manifest.model.vocab_size
     rates: dict[Arithmetic, list[float]] = {each: [] for each in types}
     found: dict[tuple[Arithmetic, int], list[Measured]] = {(each, beam): [] for each in types for beam in BEAMS}
     for _ in range(options.rounds):
         for each in types:
             rates[each].append(matrix_rate(each))
             for beam in BEAMS:
-                found[each, beam].append(_measure(engines[each], checkpoint, sources, beam, work, rates[each][-1]))
+                found[each, beam].append(
+                    _measure(engines[each], checkpoint, sources, beam, needed[beam], rates[each][-1])
+                )
     print("| compute type | limit, GFLOP/s | beam | target tokens/s | of the limit | one sentence, ms: median | p99 |")
     print("|---|---|---|---|---|---|---|")
     for (each, beam), rounds in found.items():
@@ -179,29 +173,42 @@ def count_work(sizes: ModelConfig) -> Work:
 
 def matrix_rate(arithmetic: Arithmetic, *, width: int = 1024, out: int = 2048, seconds: float = 0.5) -> float:
     """Measures the processor: GFLOP/s of a packed product of 320 rows."""
-    compute_type, use_kernels = arithmetic
-    weight = torch.randn(out, width)
-    product = make_product(weight, None, bound=1, compute_type=compute_type, use_kernels=use_kernels)
-    rows = torch.rand(LIMIT_ROWS, width)
-    product(rows)
+    multiply = _product(arithmetic, width, out)
+    multiply()
     count, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds:
-        product(rows)
+        multiply()
         count += 1
     return 2 * LIMIT_ROWS * width * out * count / passed / 1e9
 
 
+def _product(arithmetic: Arithmetic, width: int, out: int) -> Callable[[], object]:
+    weight, rows = torch.randn(out, width), torch.rand(LIMIT_ROWS, width)
+    if arithmetic.compute_type == "int8" and arithmetic.use_kernels and kernels.available():
+        packed, numbers = kernels.Int8Product(weight.numpy(), None, bound=1), rows.numpy()
+        return lambda: packed(numbers)
+    product = make_product(weight, None, bound=1, compute_type=arithmetic.compute_type)
+    return lambda: product(rows)
+
+
+def _count(checkpoint: Checkpoint, sources: list[list[int]], work: Work, *, use_shortlist: bool) -> dict[int, int]:
+    """Counts the operations that each size of beam needs."""
+    shortlist = checkpoint.shortlist if use_shortlist else None
+    engine = CountingEngine(checkpoint.model, pad_id=checkpoint.tokenizer.pad_id, shortlist=shortlist)
+    engine.vocab_size = checkpoint.manifest.model.vocab_size
+    found = {}
+    for beam in BEAMS:
+        _decode(engine, checkpoint, sources, beam, BATCH)
+        found[beam] = engine.needed(work)
+    return found
+
+
 def _measure(
-    engine: CountingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, work: Work, rate: float
+    engine: DecodingEngine, checkpoint: Checkpoint, sources: list[list[int]], beam: int, needed: int, rate: float
 ) -> Measured:
-    engine.rows = engine.columns = engine.tokens = 0
-    engine.counts = True
-    _decode(engine, checkpoint, sources, beam, BATCH)
-    engine.counts = False
     started = time.perf_counter()
     results = _decode(engine, checkpoint, sources, beam, BATCH)
     seconds = time.perf_counter() - started
-    needed = 2 * (engine.rows * work.row + engine.columns * work.column + engine.tokens * work.source_token)
     tokens = sum(len(found[0].token_ids) for found in results if found)
     latencies = []
     for source in sources[:SINGLES]:

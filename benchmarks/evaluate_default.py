@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import get_args
 
 from training.evaluation import Evaluation, evaluate, read_held_out
+from translator.compute_type import WantedComputeType
 from translator.errors import CarouselError
 from translator.inference import Translator
-from translator.products import WantedComputeType
 
 ROOT = Path(__file__).parents[1]
 

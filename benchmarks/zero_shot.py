@@ -36,7 +36,7 @@ def main() -> None:
     untaught = tuple(pair for pair in permutations(languages, 2) if pair not in taught)
     through = Translator(checkpoint, compute_type="auto")
     directly = Translator(
-        checkpoint._replace(manifest=replace(checkpoint.manifest, directions=taught + untaught)), compute_type="auto"
+        replace(checkpoint, manifest=replace(checkpoint.manifest, directions=taught + untaught)), compute_type="auto"
     )
     texts = {language: _by_english(options.data, language) for language in languages}
     print(f"{through.name}, {through.compute_type}\n")

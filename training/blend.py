@@ -6,11 +6,11 @@ have most of both, and often do better than either on text as it was.
 Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
 """
 
-from copy import deepcopy
 from dataclasses import replace
 
-import torch
+import numpy as np
 
+from translator.arrays import Array
 from translator.checkpoint import Checkpoint
 from translator.errors import InputError
 
@@ -42,10 +42,7 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
             f"{ours.name} and {theirs.name} differ in licence or directions ({ours.licence}, {theirs.licence}), and a "
             "checkpoint has one of each: blend those that agree."
         )
-    model, between = deepcopy(checkpoint.model), other.model.state_dict()
-    with torch.no_grad():
-        for name, weight in model.state_dict().items():
-            weight.lerp_(between[name], share)
+    weights = {name: _between(weight, other.weights[name], share) for name, weight in checkpoint.weights.items()}
     blended = {"name": theirs.name, "weights_sha256": theirs.weights_sha256, "share": share}
     manifest = replace(
         ours,
@@ -54,4 +51,11 @@ def blend(checkpoint: Checkpoint, other: Checkpoint, *, share: float) -> Checkpo
         scores=(),
         calibrations=(),
     )
-    return checkpoint._replace(model=model, manifest=manifest)
+    return replace(checkpoint, weights=weights, manifest=manifest)
+
+
+def _between(one: Array, other: Array, share: float) -> Array:
+    """Counted from the nearer of the two, so that none and all of the way are one and the other to the bit."""
+    step = other - one
+    blended: Array = one + np.float32(share) * step if share < 0.5 else other - np.float32(1 - share) * step
+    return blended

@@ -27,7 +27,7 @@ from training.optimizer import choose_precision
 from training.tokenizer import with_characters
 from training.vocabulary_transfer import transfer_vocabulary
 from translator.batch import pad
-from translator.checkpoint import load_checkpoint, save_checkpoint
+from translator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from translator.errors import ConfigError, CorpusError
 from translator.model import TranslationModel
 from translator.tokenizer import Tokenizer
@@ -99,7 +99,7 @@ def teach_characters(
     _learn(model, learnt, first=first, seed=seed)
     right = _judge(model, examples[::HELD_BACK], first=first)
     manifest = replace(checkpoint.manifest, model=sizes, calibrations=(), scores=())
-    taught = checkpoint._replace(manifest=manifest, model=model, tokenizer=tokenizer, shortlist=None)
+    taught = Checkpoint.of(manifest, model, tokenizer)
     save_checkpoint(destination, taught, card=model_card(manifest))
     return CharacterReport(wanted, right, len(learnt))
 

@@ -64,7 +64,7 @@ def export(
         scores=tuple(told.values()),
         calibrations=tuple(curves.values()),
     )
-    save_checkpoint(destination, checkpoint._replace(manifest=manifest), card=model_card(manifest))
+    save_checkpoint(destination, replace(checkpoint, manifest=manifest), card=model_card(manifest))
     return manifest
 
 

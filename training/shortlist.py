@@ -84,7 +84,8 @@ def add_shortlist(source: Path, destination: Path, config_path: Path, *, frequen
     dataset = build_dataset(texts, checkpoint.tokenizer, max_tokens=config.cleaning.max_tokens)
     shortlist, report = learn_shortlist(checkpoint.model, checkpoint.tokenizer, dataset, frequent=frequent)
     manifest = replace(checkpoint.manifest, calibrations=())
-    save_checkpoint(destination, checkpoint._replace(manifest=manifest, shortlist=shortlist), card=model_card(manifest))
+    taught = replace(checkpoint, manifest=manifest, shortlist=shortlist)
+    save_checkpoint(destination, taught, card=model_card(manifest))
     return report
 
 

@@ -89,8 +89,8 @@ def find_start(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Check
 
 
 def _onwards(config: ExperimentConfig, tokenizer: Tokenizer, checkpoint: Checkpoint) -> Start:
-    manifest, model, old, _ = checkpoint
-    sizes, weights, recipe = manifest.model, dict[str, Tensor](model.state_dict()), dict[str, Any]()
+    manifest, old = checkpoint.manifest, checkpoint.tokenizer
+    sizes, weights, recipe = manifest.model, dict[str, Tensor](checkpoint.model.state_dict()), dict[str, Any]()
     if config.model is not None:
         sizes = replace(manifest.model, **asdict(config.model))
         weights = grow_model(weights, manifest.model, sizes, seed=config.training.seed)

@@ -302,7 +302,7 @@ class Trainer:
 
     def _export(self, name: str) -> None:
         save_checkpoint(
-            self.config.output / name, Checkpoint(self.manifest, self.average, self.tokenizer), card=self.card
+            self.config.output / name, Checkpoint.of(self.manifest, self.average, self.tokenizer), card=self.card
         )
 
     def _save(self) -> None:

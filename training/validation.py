@@ -17,9 +17,9 @@ from training.dataset import Dataset, DirectedCorpus, source_ids
 from training.loss import token_loss
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
-from translator.engine import DecodingEngine
 from translator.errors import CorpusError
 from translator.model import TranslationModel
+from translator.pytorch_engine import PyTorchEngine
 from translator.tokenizer import Tokenizer
 
 
@@ -107,7 +107,7 @@ def validate(
 
 
 def _bleu(model: TranslationModel, tokenizer: Tokenizer, held_out: HeldOut, options: DecodingOptions) -> float:
-    engine = DecodingEngine(model, pad_id=tokenizer.pad_id)
+    engine = PyTorchEngine(model, pad_id=tokenizer.pad_id)
     sources = [source_ids(ids, held_out.language_id).tolist() for ids in held_out.sources]
     results = decode_all(engine, tokenizer, sources, options=options, batch_size=256)
     texts = [tokenizer.decode(found[0].token_ids).text if found else "" for found in results]

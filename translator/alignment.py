@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+from translator.arrays import Array
 
 SECOND_LINK = 0.35
 LEAST_SHARE, LEAST_MEAN_SHARE = 0.5, 0.4
@@ -88,7 +89,7 @@ def spans_of(words: Sequence[str]) -> list[Span]:
     return spans
 
 
-def word_shares(weights: Tensor, source: Side, target: Side) -> Shares:
+def word_shares(weights: Array, source: Side, target: Side) -> Shares:
     """Returns [target words, source words]: how much of each target word came from each source word.
 
     Args:
@@ -99,11 +100,11 @@ def word_shares(weights: Tensor, source: Side, target: Side) -> Shares:
     of_target = target.overlaps()  # [T, target words]
     of_target /= np.maximum(of_target.sum(axis=0), 1)
     of_source = (source.overlaps() > 0).astype(np.float32)  # [S, source words]
-    shares: Shares = of_target.T @ weights.float().cpu().numpy() @ of_source
+    shares: Shares = np.matmul(of_target.T @ weights, of_source, dtype=np.float32)
     return shares
 
 
-def align_words(weights: Tensor, source: Side, target: Side) -> list[AlignedWords]:
+def align_words(weights: Array, source: Side, target: Side) -> list[AlignedWords]:
     """Reads a word alignment off the pieces of one sentence.
 
     Args:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translator.arrays import side_by_side
+
 
 class PaddedIds(NamedTuple):
     """Sequences of unlike length side by side, padded at their ends.
@@ -40,12 +42,8 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int) -> PaddedI
     Raises:
         ValueError: There is no sequence, or one is empty.
     """
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    if not len(lengths) or not lengths.all():
-        raise ValueError("pad() was given no sequence, or an empty one; every row needs at least one token.")
-    mask = np.arange(lengths.max()) < lengths[:, None]  # [B, S]
-    ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    ids[mask] = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
+    ids, lengths = side_by_side(sequences, pad_id)
+    mask = np.arange(ids.shape[1]) < lengths[:, None]  # [B, S]
     return PaddedIds(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths))
 
 

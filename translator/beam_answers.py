@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
+from translator.arrays import Array
 from translator.beam_history import BeamHistory
 from translator.beam_rows import DEAD, Place
 from translator.beams import Beams
@@ -64,8 +64,9 @@ def read_answers(
         filled = [[*each.token_ids, *[0] * (longest - len(each.token_ids))] for each in said]
         positions = torch.tensor([ending.position for ending in endings], device=device)
         origins = stepper.explain(positions, torch.tensor(filled, device=device), attention_weights, states)
-        for ending, place, each, *weights in zip(endings, owners, said, attention_weights, origins, strict=True):
-            looked, came_from = (part[: len(each.token_ids), : place.source_length].clone() for part in weights)
+        both = (part.float().cpu().numpy() for part in (attention_weights, origins))
+        for ending, place, each, *weights in zip(endings, owners, said, *both, strict=True):
+            looked, came_from = (part[: len(each.token_ids), : place.source_length].copy() for part in weights)
             hypothesis = _hypothesis(each, looked, came_from, options, finished=ending.eos_log_prob is not None)
             found[ending.position].append(hypothesis)
     for position, hypotheses in found.items():
@@ -96,7 +97,7 @@ def _said(ending: _Ending, slot: int, history: BeamHistory, eos_id: int) -> _Sai
 
 
 def _hypothesis(
-    said: _Said, looked: Tensor, came_from: Tensor, options: DecodingOptions, *, finished: bool
+    said: _Said, looked: Array, came_from: Array, options: DecodingOptions, *, finished: bool
 ) -> Hypothesis:
     log_prob = sum(said.log_probs)
     score = log_prob / length_penalty(len(said.token_ids), options.length_penalty)

@@ -41,7 +41,8 @@ from translator.beam_rows import DEAD, Candidates, Floats, Integers, Place, Rows
 from translator.beams import Beams, new_beams
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
-from translator.no_repeat import find_repeats, repeats_itself
+from translator.no_repeat import find_repeats
+from translator.repetition import repeats_itself
 from translator.scoring import Hypothesis, length_penalty
 from translator.stepper import StepOutput, Stepper
 

@@ -149,7 +149,7 @@ class Beams:
     def coverage_penalties(self, beta: float) -> Floats:
         """`scoring.coverage_penalty` of every row, [B, K]."""
         real = np.arange(self.coverage.shape[2]) < self.source_lengths[:, None]  # [B, S]
-        logarithms: Floats = log_coverage(torch.from_numpy(self.coverage)).numpy()
+        logarithms: Floats = log_coverage(self.coverage)
         penalties: Floats = (logarithms * real[:, None]).sum(axis=2, dtype=np.float64).astype(np.float32)
         return penalties * np.float32(beta)
 

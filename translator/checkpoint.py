@@ -14,21 +14,30 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
 
 from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions, ModelConfig
 from translator.errors import CheckpointError, ConfigError
 from translator.folders import readable, replace_folder
-from translator.model import TranslationModel
 from translator.shortlist import Shortlist
 from translator.tokenizer import Tokenizer
-from translator.weights import StoredType, pack_weights, unpack_weights
+from translator.weights import (
+    StoredType,
+    Weights,
+    expected_shapes,
+    pack_weights,
+    read_weights,
+    unpack_weights,
+    write_weights,
+)
+
+if TYPE_CHECKING:  # beside torch, which only a model that trains, or runs without the kernels, needs
+    from translator.model import TranslationModel
 
 FORMAT = "carousel-checkpoint"
 FORMAT_VERSION = 1
@@ -117,13 +126,41 @@ class Manifest:
         return next(found, None)
 
 
-class Checkpoint(NamedTuple):
-    """A loaded checkpoint."""
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Args:
+        manifest: What it says of itself.
+        weights: float32.
+        tokenizer: Its own.
+        shortlist: Which pieces a sentence may be translated with; None is all of them.
+    """
 
     manifest: Manifest
-    model: TranslationModel
+    weights: Weights
     tokenizer: Tokenizer
     shortlist: Shortlist | None = None
+
+    @classmethod
+    def of(
+        cls, manifest: Manifest, model: "TranslationModel", tokenizer: Tokenizer, shortlist: Shortlist | None = None
+    ) -> "Checkpoint":
+        """Makes one of a model's present weights, which are copied."""
+        weights = {name: weight.float().cpu().numpy().copy() for name, weight in model.state_dict().items()}
+        return cls(manifest, weights, tokenizer, shortlist)
+
+    @cached_property
+    def model(self) -> "TranslationModel":
+        """The weights as PyTorch's model, in evaluation mode; made once, sharing their memory."""
+        import torch
+
+        from translator.model import TranslationModel
+
+        with torch.device("meta"):  # sizes only: the weights are about to come
+            model = TranslationModel.from_config(self.manifest.model)
+        model.load_state_dict({name: torch.from_numpy(weight) for name, weight in self.weights.items()}, assign=True)
+        return model.eval()
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
@@ -137,10 +174,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, card: str) -> None:
     Raises:
         CheckpointError: It could not be written; the old one, if any, is as it was.
     """
-    manifest, model, tokenizer, shortlist = checkpoint
+    manifest, tokenizer, shortlist = checkpoint.manifest, checkpoint.tokenizer, checkpoint.shortlist
     try:
         with replace_folder(path) as folder:
-            save_file(pack_weights(model.state_dict(), manifest.stored_type), folder / WEIGHTS)
+            write_weights(pack_weights(checkpoint.weights, manifest.stored_type), folder / WEIGHTS)
             (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
             # safetensors lets nobody but the owner read what it writes; a service runs as somebody else.
             shutil.copymode(folder / TOKENIZER, folder / WEIGHTS)
@@ -210,17 +247,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     manifest = read_manifest(path)
     # Read once: what was verified is what is used, and what happens to the files afterwards reaches nobody. Weights
     # that were mapped from a file would take the process down with it when somebody cuts the file short.
-    weights = _verified(path / WEIGHTS, manifest.weights_sha256)
+    content = _verified(path / WEIGHTS, manifest.weights_sha256)
     tokenizer = Tokenizer.from_bytes(_verified(path / TOKENIZER, manifest.tokenizer_sha256))
     try:
-        with torch.device("meta"):  # sizes only: the weights are about to come
-            model = TranslationModel.from_config(manifest.model)
-        model.load_state_dict(unpack_weights(load(weights)), assign=True)
-    except (RuntimeError, KeyError, SafetensorError) as error:
+        weights = unpack_weights(read_weights(content))
+        _check_shapes(weights, manifest.model)
+    except (KeyError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"The weights in {path} do not fit the sizes in its {MANIFEST} ({reason}); copy the checkpoint again."
         ) from None
+    del content
     if tokenizer.vocab_size != manifest.model.vocab_size:
         raise CheckpointError(
             f"The tokenizer in {path} has {tokenizer.vocab_size} pieces, the model {manifest.model.vocab_size}; "
@@ -230,7 +267,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if manifest.shortlist_sha256:
         content = _verified(path / SHORTLIST, manifest.shortlist_sha256)
         shortlist = Shortlist.from_bytes(content, vocab_size=tokenizer.vocab_size)
-    return Checkpoint(manifest, model.eval(), tokenizer, shortlist)
+    return Checkpoint(manifest, weights, tokenizer, shortlist)
+
+
+def _check_shapes(weights: Weights, sizes: ModelConfig) -> None:
+    wanted = expected_shapes(
+        **{name: value for name, value in vars(sizes).items() if name not in ("attention_heads", "dropout")}
+    )
+    for name in wanted.keys() | weights.keys():
+        came = weights[name].shape if name in weights else "nothing"
+        if came != wanted.get(name):
+            raise ValueError(f"{name} is {came}, wanted {wanted.get(name, 'nothing')}")
 
 
 def _manifest(table: dict[str, Any]) -> Manifest:

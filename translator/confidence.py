@@ -13,10 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from translator.errors import ConfigError
-from translator.scoring import COVERAGE_FLOOR, Hypothesis
+from translator.scoring import Hypothesis, log_coverage
 
 
 class Evidence(NamedTuple):
@@ -80,8 +78,7 @@ class Calibration:
 def weigh(hypothesis: Hypothesis) -> Evidence:
     """Returns the evidence of one hypothesis."""
     log_probs = hypothesis.token_log_probs
-    seen = hypothesis.attention_weights.cpu().numpy().sum(axis=0)  # [S]
-    coverage = np.log(np.minimum(np.maximum(seen, COVERAGE_FLOOR), 1))  # as `log_coverage` says it, and sooner
+    coverage = log_coverage(hypothesis.attention_weights.sum(axis=0))  # [S]
     return Evidence(
         mean_log_prob=sum(log_probs) / len(log_probs),
         lowest_log_prob=min(log_probs),

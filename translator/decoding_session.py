@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from translator.batch import pad
-from translator.output import Possible
 from translator.packed_model import PackedModel
 from translator.posterior import posterior_attention
 from translator.sentence_memory import KnownSentences
@@ -24,7 +23,6 @@ ROW_STEPS = ((16, 1), (64, 8), (sys.maxsize, 16))
 """Up to so many rows, multiples of what a step has room for: oneDNN makes a kernel for each size, of every product."""
 LEAST_FULL = 0.75
 """Of the memory; when fewer of its sentences are live, it is cut down to them: PyTorch's operations ask all of it."""
-LEAST_FULL_OF_KERNELS = 0.4  # these ask only what is live; the rest is room. Here a shortlist is PyTorch's affair
 
 
 class DecodingSession:
@@ -33,7 +31,6 @@ class DecodingSession:
     def __init__(self, engine: PackedModel) -> None:
         """Begins with no rows."""
         self._engine = engine
-        self._possible: Possible | None = None  # without it a step says the whole vocabulary
         self._beam_size = 1
         self._known: KnownSentences | None = None
         self._lying: Tensor | None = None  # [B], where the live sentences lie in what is known; None: nobody left
@@ -43,8 +40,7 @@ class DecodingSession:
         self._rows = 0  # N
 
     def forbid(self, token_ids: Sequence[int]) -> None:
-        """Hears which tokens will never be chosen."""
-        self._possible = self._engine.output.all_but(token_ids)
+        """Hears which tokens will never be chosen, which changes nothing here: a step says the whole vocabulary."""
 
     @torch.inference_mode()
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:
@@ -76,7 +72,7 @@ class DecodingSession:
         Returns:
             log_probs [N, C], attention_weights [N, S], and the state's part in the readout [N, E], which `explain`
             wants to see again. The columns are the whole vocabulary, or with a shortlist what a sentence may be
-            translated with, or with kernels the likeliest tokens.
+            translated with.
 
         Raises:
             RuntimeError: No sentence was admitted.
@@ -89,8 +85,6 @@ class DecodingSession:
                 standing.spread(taken.readout), choice, any_whole=self._any_whole, spare=spare
             )
             log_probs, columns = map(standing.gathered, found)
-        elif best := output.best(taken.readout, self._beam_size + 1 + spare, self._possible):
-            log_probs, columns = best
         else:
             return self._in_full(taken)
         return StepOutput(log_probs, taken.attention_weights, taken.states, columns)
@@ -122,13 +116,12 @@ class DecodingSession:
         length = attention_weights.shape[2]
         sources = self._engine.source_readouts(memory.projected_values[:, :length], lying)
         padding = memory.padding[:, :length].index_select(0, lying)
-        written, use_kernels = self._engine.written(token_ids), bool(self._engine.kernel_layers)
-        return posterior_attention(attention_weights, states, sources, written, padding, use_kernels=use_kernels)
+        return posterior_attention(attention_weights, states, sources, self._engine.written(token_ids), padding)
 
     def reorder(self, rows: Tensor) -> None:
         """Lets there be as many rows as `rows` has, row i continuing from old row `rows[i]`."""
         self._rows = len(rows)
-        if room := self._room(self._rows) - self._rows:
+        if room := room_for(self._rows) - self._rows:
             rows = nn.functional.pad(rows, (0, room))
         self._hidden, self._cell = (
             [part.index_select(0, rows) for part in all_of] for all_of in (self._hidden, self._cell)
@@ -143,9 +136,7 @@ class DecodingSession:
             self._hidden, self._cell, self._rows = [], [], 0
             return
         self._lying = sentences if self._lying is None else self._lying.index_select(0, sentences)
-        by_kernels = self._engine.kernel_layers and self._known.choice is None
-        least = LEAST_FULL_OF_KERNELS if by_kernels else LEAST_FULL
-        if len(self._lying) < least * len(self._known.memory.padding):
+        if len(self._lying) < LEAST_FULL * len(self._known.memory.padding):
             self._close_up()
         self._ask_who_needs_all()
 
@@ -183,12 +174,8 @@ class DecodingSession:
         self._hidden, self._cell = taken.hidden, taken.cell
         return taken
 
-    def _room(self, rows: int) -> int:
-        """How many rows there shall be for so many."""
-        return rows if self._engine.kernel_layers else room_for(rows)
-
     def _with_room(self, parts: list[Tensor]) -> list[Tensor]:
-        return [nn.functional.pad(part, (0, 0, 0, self._room(self._rows) - self._rows)) for part in parts]
+        return [nn.functional.pad(part, (0, 0, 0, room_for(self._rows) - self._rows)) for part in parts]
 
 
 def room_for(rows: int) -> int:

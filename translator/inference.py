@@ -7,21 +7,20 @@ with alignment, scores and warnings -> segments put back. What cannot be transla
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 from translator.alignment import Link, Shares, choose_links
 from translator.catalogue import find_checkpoint
 from translator.checkpoint import Checkpoint, Manifest, load_checkpoint
+from translator.compute_type import ComputeType, WantedComputeType, choose_compute_type, on_processor
 from translator.config import DecodingOptions
-from translator.engine import DecodingEngine
+from translator.engine import make_engine
 from translator.errors import CancelledError, ConfigError, LanguageError
 from translator.heap import return_freed_memory
 from translator.judging import GivenPair, judge, read_pairs, shares_of
 from translator.model_session import ModelSession
 from translator.pivot import check_direction, check_requests, reachable
 from translator.processes import share_out
-from translator.products import ComputeType, WantedComputeType, choose_compute_type
 from translator.session import Progress, TranslationSession
+from translator.threads import set_thread_count
 from translator.translation import Translation, TranslationRequest
 
 __all__ = ["DecodingOptions", "Progress", "Translation", "TranslationRequest", "TranslationSession", "Translator"]
@@ -40,16 +39,21 @@ class Translator:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, compute_type: WantedComputeType = "float32", use_shortlist: bool = True
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "cpu",
+        compute_type: WantedComputeType = "float32",
+        use_shortlist: bool = True,
     ) -> None:
         """Makes the decoding engine of `checkpoint`; `Translator.load` is the usual way in."""
         self.manifest: Manifest = checkpoint.manifest
-        self._tokenizer = checkpoint.tokenizer
-        self._engine = DecodingEngine(
-            checkpoint.model,
-            pad_id=checkpoint.tokenizer.pad_id,
-            compute_type=choose_compute_type(compute_type, checkpoint.model.output_bias.device),
-            shortlist=checkpoint.shortlist if use_shortlist else None,
+        self._tokenizer, self._device = checkpoint.tokenizer, device
+        self._engine = make_engine(
+            checkpoint,
+            compute_type=choose_compute_type(compute_type, device),
+            device=device,
+            use_shortlist=use_shortlist,
         )
 
     @classmethod
@@ -67,7 +71,7 @@ class Translator:
         Args:
             path_or_name: A checkpoint folder, or the name of a built-in model; None is the default model.
             device: Where to compute, as PyTorch names it.
-            threads: CPU threads for all of PyTorch in this process; None leaves them as they are.
+            threads: CPU threads to compute with, for this process; None leaves them as they are.
             compute_type: Arithmetic of decoding; "auto" takes the quickest that the processor has.
             use_shortlist: Whether sentences choose from the pieces that the checkpoint's shortlist leaves them, if it
                 has one; else from the whole vocabulary.
@@ -77,14 +81,10 @@ class Translator:
             ConfigError: There is no such device, or it cannot compute so, or threads is no count.
         """
         if (count := check_threads(threads)) is not None:
-            torch.set_num_threads(count)
+            set_thread_count(count)
         checkpoint = load_checkpoint(find_checkpoint(path_or_name))
-        try:
-            model = checkpoint.model.to(device)
-        except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines
-            raise ConfigError(f"device {device!r} is not to be had here ({str(error).splitlines()[0]}).") from None
-        translator = cls(checkpoint._replace(model=model), compute_type=compute_type, use_shortlist=use_shortlist)
-        del checkpoint, model  # the engine keeps of them what it needs
+        translator = cls(checkpoint, device=device, compute_type=compute_type, use_shortlist=use_shortlist)
+        del checkpoint  # the engine keeps of it what it needs
         return_freed_memory()
         return translator
 
@@ -179,8 +179,8 @@ class Translator:
         """Translates texts of several directions together; the rest as in `translate`."""
         if workers < 1:
             raise ConfigError(f"workers is {workers}, wanted at least 1.")
-        if workers > 1 and self._engine.device.type != "cpu":
-            raise ConfigError(f"workers is {workers}, and processes cannot share a {self._engine.device.type}; set 1.")
+        if workers > 1 and not on_processor(self._device):
+            raise ConfigError(f"workers is {workers}, and processes cannot share {self._device}; set 1.")
         if workers > 1 and len(requests) > 1:
             check_requests(requests, self.manifest.directions)
             return share_out(

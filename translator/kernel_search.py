@@ -16,17 +16,15 @@ from typing import Any, NamedTuple
 from weakref import finalize
 
 import numpy as np
-import torch
 
 from translator import kernels
-from translator.batch import pad
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
-from translator.kernels import Int8Product, Product
-from translator.no_repeat import repeats_itself
-from translator.output import Possible
-from translator.packed_model import PackedModel
+from translator.kernel_model import NOTHING_ELSE, KernelModel
+from translator.kernels import Product, address
+from translator.repetition import repeats_itself
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
+from translator.threads import thread_count
 
 _POINTER, _INT64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 NO_MEMORY = -2  # to what a sentence will begin with
@@ -59,7 +57,7 @@ class _Options(ctypes.Structure):
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "new": (_POINTER, [ctypes.POINTER(_Decoder), ctypes.POINTER(_Options)]),
     "free": (None, [_POINTER]),
-    "admit": (_INT, [_POINTER, _INT64, *[_POINTER] * 2, _INT64, *[_POINTER] * 4]),
+    "admit": (_INT, [_POINTER, _INT64, *[_POINTER] * 3, _INT64, *[_POINTER] * 4]),
     "cancel": (None, [_POINTER, _INT64]),
     "settled": (_INT64, [_POINTER, _INT64, _POINTER]),
     "advance": (_INT64, [_POINTER, _POINTER, _INT, _INT]),
@@ -92,16 +90,11 @@ class _About(NamedTuple):
     wanted: int
 
 
-def can_search(engine: PackedModel) -> bool:
-    """Whether a model is one for `KernelSearch`."""
-    return bool(engine.kernel_layers)
-
-
 class KernelSearch:
     """Beam search over any number of sentences, none of which sees the others; not thread-safe.
 
     Args:
-        engine: The model, which `can_search` says yes to.
+        model: Packed for the kernels.
         bos_id: The token every hypothesis starts from; not part of the result.
         eos_id: The token that ends one; part of the result.
         options: Beam size, penalties, lengths; the same for all sentences of this search.
@@ -113,7 +106,7 @@ class KernelSearch:
 
     def __init__(
         self,
-        engine: PackedModel,
+        model: KernelModel,
         *,
         bos_id: int,
         eos_id: int,
@@ -123,10 +116,10 @@ class KernelSearch:
         """Start without sentences."""
         if eos_id in forbidden_ids:
             raise ConfigError(f"forbidden_ids holds the eos_id {eos_id}: nothing could end; take it out.")
-        self._engine, self._options = engine, options
+        self._model, self._options = model, options
         library = kernels.library()
         self._functions, self._level = _functions(library), library.level
-        decoder, self._kept = _decoder(engine, forbidden_ids)
+        decoder, self._kept = _decoder(model, forbidden_ids)
         how = _Options(
             *(options.beam_size, options.n_best, bos_id, eos_id),
             options.decision_delay if options.beam_size > 1 else 0,
@@ -137,7 +130,7 @@ class KernelSearch:
         self._search = _there(self._functions.new(decoder, how))
         finalize(self, self._functions.free, self._search)
         self._lengths: dict[int, int] = {}  # the most tokens of each live sentence, by ticket
-        self._length_penalties = torch.ones(0)  # [length]
+        self._length_penalties = np.ones(0, dtype=np.float32)  # [length]
         self._admitted = 0
 
     @property
@@ -145,39 +138,54 @@ class KernelSearch:
         """Sentences admitted that have neither ended nor been cancelled."""
         return len(self._lengths)
 
-    @torch.inference_mode()
-    def admit(self, sources: Sequence[Sequence[int]], *, n_best: Sequence[int] | None = None) -> list[int]:
+    def admit(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        n_best: Sequence[int] | None = None,
+        given: Sequence[Sequence[int]] | None = None,
+    ) -> list[int]:
         """Take sentences in, at any step; returns one ticket each, never used twice.
 
         Args:
             sources: Ids with language token and eos.
             n_best: Hypotheses wanted of each, at most those of the options, which is what None asks for.
+            given: What each is to say, eos included, instead of what the model would; of the whole vocabulary, whatever
+                the shortlist.
 
         Raises:
             ConfigError: More are wanted than the options say.
         """
         if not sources:
             return []
-        options, engine = self._options, self._engine
+        options, model = self._options, self._model
         if n_best and not all(1 <= count <= options.n_best for count in n_best):
             raise ConfigError(f"n_best is {list(n_best)}, wanted 1 to {options.n_best} for each sentence.")
-        memory, state = engine.encode(pad(sources, engine.pad_id).to(engine.device))
+        read = model.read(sources)
         tickets = list(range(self._admitted, self._admitted + len(sources)))
         longest = [options.max_target_length(len(source)) for source in sources]
         wanted, size = n_best or [options.n_best] * len(sources), options.no_repeat_ngram_size
-        repeats = [size > 0 and repeats_itself(source, size) for source in sources]
-        lists, own = zip(*map(engine.output.list_of, sources), strict=True)
+        repeats = [given is not None or (size > 0 and repeats_itself(source, size)) for source in sources]
+        lists, own = zip(*map(model.list_of, sources), strict=True)
+        said = None
+        if given is not None:
+            longest, lists, own = (
+                [len(target) for target in given],
+                (-1,) * len(sources),
+                (NOTHING_ELSE,) * len(sources),
+            )
+            said = np.concatenate([np.asarray(target, dtype=np.int64) for target in given])
         facts = np.array([tickets, list(map(len, sources)), longest, wanted, repeats, lists, list(map(len, own))]).T
         facts, own_ids = (np.ascontiguousarray(part, dtype=np.int64) for part in (facts, np.concatenate(own)))
-        parts = [part.contiguous() for part in (memory.keys, memory.projected_values, *state)]
         _there(
             not self._functions.admit(
                 self._search,
                 len(sources),
-                facts.ctypes.data,
-                own_ids.ctypes.data,
-                parts[0].shape[1],
-                *(part.data_ptr() for part in parts),
+                address(facts),
+                address(own_ids),
+                None if said is None else address(said),
+                read.keys.shape[1],
+                *(address(part) for part in read),
             )
         )
         self._admitted += len(sources)
@@ -197,10 +205,10 @@ class KernelSearch:
         Raises:
             KeyError: The sentence is not live.
         """
-        token_ids = torch.empty(self._lengths[ticket], dtype=torch.int64)
-        count = self._functions.settled(self._search, ticket, token_ids.data_ptr())
+        token_ids = np.empty(self._lengths[ticket], dtype=np.int64)
+        count = self._functions.settled(self._search, ticket, address(token_ids))
         _there(count != NO_MEMORY)
-        return token_ids[:count].tolist()
+        return [int(token_id) for token_id in token_ids[:count]]
 
     def run(self) -> dict[int, list[Hypothesis]]:
         """Advance until no sentence is live: the hypotheses of each ticket, as `advance` gives them."""
@@ -216,9 +224,7 @@ class KernelSearch:
             The sentences that ended with it: ticket and `n_best` hypotheses, finished before cut, best first.
             There are fewer only if no more exist; none if the model gave no possible token at all.
         """
-        count = self._functions.advance(
-            self._search, self._length_penalties.data_ptr(), self._level, torch.get_num_threads()
-        )
+        count = self._functions.advance(self._search, address(self._length_penalties), self._level, thread_count())
         if count < 0:
             self._lengths.clear()
         _there(count >= 0)
@@ -242,9 +248,9 @@ class KernelSearch:
         finished = length > 0
         tokens = length if finished else -length - 1
         token_ids, log_probs = (_INT64 * tokens)(), (ctypes.c_float * tokens)()
-        looked, came_from = torch.empty(tokens, source_length), torch.empty(tokens, source_length)
-        pointers = (token_ids, log_probs, looked.data_ptr(), came_from.data_ptr())
-        _there(not self._functions.answer(self._search, place, which, *pointers, torch.get_num_threads()))
+        looked, came_from = np.empty((2, tokens, source_length), dtype=np.float32)
+        pointers = (token_ids, log_probs, address(looked), address(came_from))
+        _there(not self._functions.answer(self._search, place, which, *pointers, thread_count()))
         log_prob, options = sum(log_probs), self._options
         score = log_prob / length_penalty(tokens, options.length_penalty)
         score += coverage_penalty(looked, options.coverage_penalty)
@@ -253,7 +259,8 @@ class KernelSearch:
     def _tabulate_length_penalties(self, longest: int) -> None:
         if longest >= len(self._length_penalties):
             alpha = self._options.length_penalty
-            self._length_penalties = torch.tensor([length_penalty(length, alpha) for length in range(longest + 1)])
+            penalties = [length_penalty(length, alpha) for length in range(longest + 1)]
+            self._length_penalties = np.array(penalties, dtype=np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -264,39 +271,28 @@ def _functions(library: kernels.Library) -> _Functions:
     return functions
 
 
-def _decoder(engine: PackedModel, forbidden_ids: Sequence[int]) -> tuple[_Decoder, tuple[object, ...]]:
+def _decoder(model: KernelModel, forbidden_ids: Sequence[int]) -> tuple[_Decoder, tuple[object, ...]]:
     """Points at a model's weights; what is pointed at is to be kept."""
-    possible, output, query, readout = (
-        engine.output.all_but(forbidden_ids),
-        engine.output.product,
-        engine.query,
-        engine.readout,
+    possible = np.ones(model.output.out, dtype=np.bool_)
+    possible[list(forbidden_ids)] = False
+    bits = model.output.bits(possible)
+    later = (ctypes.POINTER(Product) * max(1, len(model.later)))(
+        *(ctypes.pointer(each.product) for each in model.later)
     )
-    if not (
-        isinstance(possible, Possible)
-        and isinstance(output, Int8Product)
-        and isinstance(query, Int8Product)
-        and isinstance(readout, Int8Product)
-    ):
-        raise RuntimeError("the model is not one for the kernels.")
-    first, *others = engine.kernel_layers
-    output_lists = engine.output.lists
-    later = (ctypes.POINTER(Product) * max(1, len(others)))(*(ctypes.pointer(layer.product) for layer in others))
-    lists = (_List * max(1, len(output_lists)))(
-        *(_List(each.product.product, each.token_ids.ctypes.data) for each in output_lists)
+    lists = (_List * max(1, len(model.lists)))(
+        *(_List(each.product.product, address(each.token_ids)) for each in model.lists)
     )
     decoder = _Decoder(
-        *(1 + len(others), first.out // 4, engine.heads, query.out // engine.heads, sum(engine.context_widths)),
-        readout.out,
-        *(ctypes.pointer(part.product) for part in (first, query, readout, output)),
+        *(model.layers, model.width, model.heads, model.query.out // model.heads, model.value_width, model.readout.out),
+        *(ctypes.pointer(part.product) for part in (model.first, model.query, model.readout, model.output)),
         ctypes.cast(later, _POINTER),
-        *(part.data_ptr() for part in (engine.first_gates, engine.embeddings)),
-        engine.embedding_scale,
-        possible.bits.data_ptr(),
-        possible.tokens,
+        *(address(part) for part in (model.first_gates, model.embeddings)),
+        model.embedding_scale,
+        address(bits),
+        int(possible.sum()),
         ctypes.cast(lists, _POINTER),
     )
-    return decoder, (engine, possible, later, lists)
+    return decoder, (model, bits, later, lists)
 
 
 def _there(got: object) -> Any:

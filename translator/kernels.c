@@ -23,7 +23,7 @@
 
 /* Raised with every change of what a function or a structure below takes, or of how weights lie: kernels.py uses no
  * other. */
-int carousel_interface(void) { return 5; }
+int carousel_interface(void) { return 6; }
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -540,6 +540,39 @@ void carousel_tanh(int64_t rows, int64_t width, const float* left, int64_t left_
         }
 }
 
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
+
+/* to[count][width] = the rows of a table in bfloat16 that these ids name */
+void carousel_embed(int64_t count, const int64_t* ids, const uint16_t* table, int64_t width, float* to) {
+    for (int64_t row = 0; row < count; row++)
+        for (int64_t i = 0; i < width; i += 16) {
+            const Lanes those = first(width - i);
+            store_first(to + row * width + i, those, widened(table + ids[row] * width + i, those));
+        }
+}
+
+static uint16_t rounded_to_bfloat16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+/* What source positions add to a context, rounded to bfloat16: to[row][head][width] = parts[head][row], rows of which
+ * are so far apart. `own`, if there is any, adds `own_width` numbers to the last ones, an even share through each head. */
+void carousel_join_values(int64_t rows, int64_t heads, int64_t width, int64_t apart, const float* const* parts,
+                          int64_t own_width, int64_t own_apart, const float* own, uint16_t* to, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (rows * heads * width > 1 << 14)
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t head = 0; head < heads; head++) {
+            const float *from = parts[head] + row * apart, *more = own + row * own_apart;
+            uint16_t* there = to + (row * heads + head) * width;
+            const int64_t plain = own ? width - own_width : width;
+            for (int64_t i = 0; i < plain; i++) there[i] = rounded_to_bfloat16(from[i]);
+            for (int64_t i = plain; i < width; i++)
+                there[i] = rounded_to_bfloat16(from[i] + more[i - plain] / (float)heads);
+        }
+}
+
 /* ---- Attention --------------------------------------------------------------------------------------------------- */
 
 static float dot(const float* left, const float* right, int64_t width) {
@@ -714,10 +747,10 @@ static void take_all(Running* running, int64_t rows, const Level* room, const Pr
     }
 }
 
-/* Joins the parts of one row: the best ids and their log-probabilities, best first, -inf and 0 where there are fewer.
- */
-static void conclude(const Running* running, int64_t parts, int64_t rows, int64_t row, int64_t wanted, float* log_probs,
-                     int64_t* ids) {
+/* Joins the parts of one row: the best ids and their log-probabilities, best first, -inf and 0 where there are fewer;
+ * returns the logarithm of the softmax's sum. */
+static float conclude(const Running* running, int64_t parts, int64_t rows, int64_t row, int64_t wanted,
+                      float* log_probs, int64_t* ids) {
     Running whole = {-INFINITY, 0, log_probs, ids, wanted};
     for (int64_t i = 0; i < wanted; i++) log_probs[i] = -INFINITY, ids[i] = 0;
     for (int64_t part = 0; part < parts; part++) whole.most = fmaxf(whole.most, running[part * rows + row].most);
@@ -729,6 +762,7 @@ static void conclude(const Running* running, int64_t parts, int64_t rows, int64_
     }
     const float total = whole.most + logf(whole.sum);
     for (int64_t i = 0; i < wanted; i++) log_probs[i] = isfinite(total) ? fminf(log_probs[i] - total, 0.0f) : -INFINITY;
+    return total;
 }
 
 /* The best next tokens of each row and their log-probabilities, of a softmax over all outputs.

@@ -9,17 +9,15 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-import torch
-
 from translator.catalogue import find_checkpoints
 from translator.checkpoint import Manifest, read_manifest, verify_checkpoint
+from translator.compute_type import WantedComputeType, choose_compute_type
 from translator.config import DecodingOptions
 from translator.errors import CheckpointError
 from translator.heap import return_freed_memory
 from translator.inference import Translator, check_threads
 from translator.model_session import ModelSession
 from translator.pivot import Direction, find_pivot, reachable
-from translator.products import WantedComputeType, choose_compute_type
 from translator.session import TranslationSession
 
 logger = logging.getLogger(__name__)
@@ -35,7 +33,7 @@ class ModelPool:
 
     Args:
         folders: Of checkpoints, at least one.
-        threads: CPU threads for all of PyTorch in this process; None leaves them as they are.
+        threads: CPU threads to compute with, for this process; None leaves them as they are.
         compute_type: Arithmetic of decoding, as `Translator.load` takes it.
         idle_seconds: How long a model that nobody needs stays loaded.
         clock: Tells the time in seconds.
@@ -56,7 +54,7 @@ class ModelPool:
     ) -> None:
         """Reads what each checkpoint says of itself."""
         self._threads = check_threads(threads)
-        self._compute_type = choose_compute_type(compute_type, torch.device("cpu"))
+        self._compute_type = choose_compute_type(compute_type, "cpu")
         self._idle_seconds, self._clock = idle_seconds, clock
         self._folders: dict[str, Path] = {}  # by name of the model
         self._manifests: dict[str, Manifest] = {}
@@ -87,7 +85,7 @@ class ModelPool:
         Args:
             path_or_name: A checkpoint folder, a folder of such, or the name of a built-in model; "all" is every
                 built-in model, None the default one.
-            threads: CPU threads for all of PyTorch in this process; None leaves them as they are.
+            threads: CPU threads to compute with, for this process; None leaves them as they are.
             compute_type: Arithmetic of decoding.
             idle_seconds: How long a model that nobody needs stays loaded, if there are several.
 

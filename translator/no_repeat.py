@@ -7,7 +7,6 @@ Source: Paulus et al. 2018, "A Deep Reinforced Model for Abstractive Summarizati
 all; the source's say in it is ours.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +15,6 @@ from torch import Tensor
 
 from translator.beam_rows import DEAD, NOTHING, Integers, Rows
 from translator.beams import Beams
-
-
-def repeats_itself(source: Sequence[int], size: int) -> bool:
-    """Whether a source says `size` - 1 tokens in a row twice; `size` is at least 2."""
-    stretches = list(zip(*(source[start:] for start in range(size - 1)), strict=False))
-    return len(set(stretches)) < len(stretches)
 
 
 class Repeats(NamedTuple):

@@ -1,23 +1,19 @@
 """The last layer of the engine: from a readout to the log-probabilities of what may come next.
 
 Without a shortlist that is one product with the whole embedding table. With one, the few hundred embeddings that a
-sentence may need are gathered when it is admitted, and a step multiplies with these alone. In a search by the kernels
-what every sentence of a language may use is a product that is packed once, and the rest is gathered there.
+sentence may need are gathered when it is admitted, and a step multiplies with these alone.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from translator.kernels import Int8Product
-from translator.products import ComputeType, make_product
+from translator.compute_type import ComputeType
+from translator.products import make_product
 from translator.shortlist import Shortlist
 
-NOTHING_ELSE = np.zeros(0, dtype=np.int64)
 COLUMN_STEP = 64  # oneDNN makes a kernel for each number of columns
 
 
@@ -70,21 +66,6 @@ class Choice(NamedTuple):
         return Choice(embeddings, bias, pad(self.token_ids, (0, more)), self.whole, self.least)
 
 
-class Possible(NamedTuple):
-    """Tokens that may be given: as a kernel wants to hear it, and how many they are."""
-
-    bits: Tensor
-    tokens: int
-
-
-class List(NamedTuple):
-    """What every sentence of a language may use: their product, which tokens its outputs are, and the language's."""
-
-    product: Int8Product
-    token_ids: NDArray[np.int64]
-    language: int
-
-
 class OutputLayer:
     """The tied softmax, made ready to decode.
 
@@ -93,10 +74,8 @@ class OutputLayer:
         bias: [V] float32.
         compute_type: Of the product with the whole table. When it is bfloat16 this one runs in float32 all the same,
             as logits lie closer than 8 bits can tell. Those of a shortlist are rounded to bfloat16 unless this is
-            float32: that reads half as much, and of so few pieces two are seldom as close. (In a search by the kernels
-            they are int8, too.)
+            float32: that reads half as much, and of so few pieces two are seldom as close.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
-        use_kernels: As in `translator.products.make_product`.
     """
 
     def __init__(
@@ -106,63 +85,17 @@ class OutputLayer:
         *,
         compute_type: ComputeType,
         shortlist: Shortlist | None,
-        use_kernels: bool = True,
     ) -> None:
         """Packs the weights."""
         computed_as: ComputeType = "float32" if compute_type == "bfloat16" else compute_type
-        self.product = make_product(weight, bias, bound=1, compute_type=computed_as, use_kernels=use_kernels)
+        self.product = make_product(weight, bias, bound=1, compute_type=computed_as)
         self.shortlist, self._bias = shortlist, bias
         if shortlist is not None:
             self._table = weight if compute_type == "float32" else weight.bfloat16()
-        self.lists = self._listed(weight, bias) if isinstance(self.product, Int8Product) else []
-        self._possible: dict[tuple[int, ...], Possible] = {}
-
-    def _listed(self, weight: Tensor, bias: Tensor) -> list[List]:
-        """Packs what every sentence of a language may use."""
-        if self.shortlist is None:
-            return []
-        found = []
-        for language in self.shortlist.languages:
-            token_ids = self.shortlist.frequent(language)
-            part = torch.from_numpy(token_ids)
-            found.append(List(Int8Product(weight[part], bias[part], bound=1), token_ids, language))
-        return found
-
-    def list_of(self, source: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
-        """Which of the `lists` a sentence chooses from, -1 for all of the vocabulary, and what else it may use."""
-        if self.shortlist is None or (own := self.shortlist.beside(source)) is None:
-            return -1, NOTHING_ELSE
-        return next(place for place, each in enumerate(self.lists) if each.language == source[0]), own
 
     def log_probs(self, readout: Tensor) -> Tensor:
         """Scores the whole vocabulary: [N, E] to [N, V]."""
         return self.product(readout).log_softmax(dim=-1)
-
-    def all_but(self, forbidden_ids: Sequence[int]) -> Possible | None:
-        """What `best` may give, if it gives anything: tokens that are not among these."""
-        if not isinstance(self.product, Int8Product):
-            return None
-        if (known := self._possible.get(tuple(forbidden_ids))) is None:
-            possible = torch.ones(self.product.out, dtype=torch.bool)
-            possible[list(forbidden_ids)] = False
-            known = Possible(self.product.bits(possible), int(possible.sum()))
-            self._possible[tuple(forbidden_ids)] = known
-        return known
-
-    def best(self, readout: Tensor, wanted: int, possible: Possible | None) -> tuple[Tensor, Tensor] | None:
-        """Scores the whole vocabulary and gives the likeliest, where there is a kernel for it; else None.
-
-        Args:
-            readout: [N, E].
-            wanted: W; there are fewer columns if fewer tokens are possible.
-            possible: From `all_but`.
-
-        Returns:
-            log_probs [N, W], best first, and the token_ids [N, W] that they are of.
-        """
-        if possible is None or not isinstance(self.product, Int8Product):
-            return None
-        return self.product.best(readout, allowed=possible.bits, wanted=min(wanted, possible.tokens))
 
     def choose(self, sources: Sequence[Sequence[int]], beam_size: int) -> Choice | None:
         """Gathers what B sentences may be translated with; None if there is no shortlist."""

@@ -1,4 +1,4 @@
-"""The model's weights arranged for one token at a time: what is computed once a load and never written to again.
+"""The model's weights arranged for one token at a time, for PyTorch: computed once a load and never written to again.
 
 Of the model the encoder is kept; the rest lies packed in products, and may go. Any number of searches and
 threads may share what is here.
@@ -20,17 +20,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from translator import kernels
 from translator.batch import PaddedIds
+from translator.compute_type import ComputeType, has_bfloat16
 from translator.decoder import DecoderState, state_of
 from translator.encoder import Encoder, EncoderOutput
-from translator.kernel_encoder import KernelEncoder
-from translator.kernels import Int8Product
 from translator.lstm_cell import parameters_of
 from translator.model import TranslationModel
 from translator.output import OutputLayer
 from translator.packed_lstm import can_pack, pack_layers
-from translator.products import ComputeType, Product, has_bfloat16, make_product
+from translator.products import Product, make_product
 from translator.sentence_memory import SentenceMemory, in_eights, lengthened
 from translator.shortlist import Shortlist
 
@@ -44,9 +42,8 @@ class PackedModel:
         pad_id: What fills up shorter sources.
         compute_type: How products with packed weights are computed. Unless it is float32 the encoder's LSTM runs in
             bfloat16, as it did in training, where the processor has that. Logits of the whole vocabulary are never
-            rounded to bfloat16, those of a shortlist are, unless this is float32 or they are the kernels'.
+            rounded to bfloat16, those of a shortlist are, unless this is float32.
         shortlist: What a sentence may be translated with; None is the whole vocabulary, always.
-        use_kernels: Whether int8 is computed by `translator.kernels` where these are available; else by PyTorch.
     """
 
     def __init__(
@@ -56,11 +53,10 @@ class PackedModel:
         pad_id: int,
         compute_type: ComputeType = "float32",
         shortlist: Shortlist | None = None,
-        use_kernels: bool = True,
     ) -> None:
         """Packs the weights."""
         model.eval().requires_grad_(False)
-        self.pad_id, self.compute_type, self._use_kernels = pad_id, compute_type, use_kernels
+        self.pad_id, self.compute_type = pad_id, compute_type
         self.device = model.output_bias.device
         self._longest = float(model.embedding.weight.abs().max()) * model.embedding_scale
         self._encoded_as, self.encoder = self._packed_encoder(model.encoder)
@@ -89,10 +85,7 @@ class PackedModel:
             model.output_bias,
             compute_type=compute_type,
             shortlist=shortlist,
-            use_kernels=use_kernels,
         )
-        # Where there are kernels for it a step goes by these, see `translator.step`; else there are none.
-        self.kernel_layers = [layer for layer in (self.first, *self.later) if isinstance(layer, Int8Product)]
         self._layers = bridge.layers
         self.bridge = self._product(bridge.weight, bridge.bias, bound=1)
         self.keys = self._product(attention.key.weight, None, bound=len(model.encoder.forwards))
@@ -106,9 +99,7 @@ class PackedModel:
         """Reads B sources: what attention needs of them, and the decoder's first state, a row a sentence."""
         embedded = nn.functional.embedding(source.ids, self.embeddings)
         encoded = self.encoder(embedded.to(self._encoded_as), source)
-        values = encoded.encoder_outputs.float()
-        if not self.kernel_layers:  # kernels leave 0 behind a sentence
-            values = values.masked_fill(~source.mask[..., None], 0.0)
+        values = encoded.encoder_outputs.float().masked_fill(~source.mask[..., None], 0.0)
         batch, length, width = values.shape
         rows = values.view(batch * length, width)
         keys = self.keys(rows).view(batch, length, width)
@@ -118,10 +109,8 @@ class PackedModel:
             to_readout = projected.view(batch * length, self.heads, -1)[..., -self.context_widths[-1] :]
             to_readout += self.lexical(embedded.float().view(batch * length, -1))[:, None] / self.heads
         projected = projected.to(self._kept_as).view(batch, length, -1)
-        memory = SentenceMemory(keys, projected, ~source.mask)
-        if not self.kernel_layers:
-            memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in memory))
-        return memory, state_of(self.squashed(self.bridge(encoded.summary.float())), self._layers)
+        memory = SentenceMemory(*(lengthened(part, in_eights(length)) for part in (keys, projected, ~source.mask)))
+        return memory, state_of(torch.tanh(self.bridge(encoded.summary.float())), self._layers)
 
     def attend(self, queries: Tensor, memory: SentenceMemory) -> tuple[Tensor, Tensor]:
         """Asks the attention.
@@ -145,12 +134,6 @@ class PackedModel:
             return contexts[:, 0], weights[:, 0]
         return contexts.sum(dim=1), weights.mean(dim=1)
 
-    def squashed(self, rows: Tensor, more: Tensor | None = None) -> Tensor:
-        """The hyperbolic tangent of rows, [N, any], or of their sum with others."""
-        if self.kernel_layers:
-            return kernels.tanh(rows, more)
-        return torch.tanh(rows if more is None else rows + more)
-
     def source_readouts(self, projected_values: Tensor, sentences: Tensor) -> Tensor:
         """What each source position adds to a readout that looks at it alone.
 
@@ -170,13 +153,11 @@ class PackedModel:
         return embedded
 
     def _product(self, weight: Tensor, bias: Tensor | None, *, bound: float) -> Product:
-        return make_product(weight, bias, bound=bound, compute_type=self.compute_type, use_kernels=self._use_kernels)
+        return make_product(weight, bias, bound=bound, compute_type=self.compute_type)
 
     def _packed_encoder(self, encoder: Encoder) -> tuple[torch.dtype, Callable[[Tensor, PaddedIds], EncoderOutput]]:
         """The encoder as it reads quickest, and what it wants its embeddings in."""
-        if self.compute_type == "int8" and self._use_kernels and kernels.available():
-            return torch.float32, KernelEncoder(encoder, bound=self._longest)
-        rounded = self.compute_type != "float32" and has_bfloat16(self.device)
+        rounded = self.compute_type != "float32" and has_bfloat16(str(self.device))
         dtype = torch.bfloat16 if rounded else torch.float32
         if can_pack(self.device):
             return dtype, pack_layers(encoder, dtype)

@@ -18,16 +18,12 @@ it is read off a model that was trained without.
 import torch
 from torch import Tensor
 
-from translator import kernels
-
 LEAST_PRIOR = 1e-6
 """Share of attention that every position is taken to have had; below, a 0 of float32 could never be outvoted."""
 MOST_AT_ONCE = 1 << 22  # numbers: 16 MB
 
 
-def posterior_attention(
-    prior: Tensor, states: Tensor, sources: Tensor, written: Tensor, padding: Tensor, *, use_kernels: bool
-) -> Tensor:
+def posterior_attention(prior: Tensor, states: Tensor, sources: Tensor, written: Tensor, padding: Tensor) -> Tensor:
     """Returns how much of each token came from each source position: [B, T, S], rows that add up to 1, 0 on padding.
 
     Args:
@@ -36,10 +32,8 @@ def posterior_attention(
         sources: What each position adds to a readout that looks at nothing else. [B, S, E]
         written: Output embeddings of the tokens. [B, T, E]
         padding: True where there is no source token. [B, S] bool
-        use_kernels: Whether logits are computed by `translator.kernels`.
     """
-    logits = kernels.origins(states, sources, written) if use_kernels else _logits_of_all(states, sources, written)
-    scores = prior.clamp(min=LEAST_PRIOR).log_().add_(logits)
+    scores = prior.clamp(min=LEAST_PRIOR).log_().add_(_logits_of_all(states, sources, written))
     return scores.masked_fill_(padding[:, None], -torch.inf).softmax(dim=2)
 
 

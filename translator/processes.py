@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Generic, NamedTuple, TypeVar
 
 from translator.errors import CancelledError, ConfigError
+from translator.threads import set_thread_count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -147,13 +148,11 @@ def _start(
 
 def _run(work: Work[Item, Result], items: Sequence[Item], end: Connection, foreign: Iterable[Connection]) -> None:
     """What the process does. It holds no end of its parent's, or it would write to itself when that is gone."""
-    import torch
-
     for connection in foreign:
         connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this one
     gc.freeze()  # a collection would write to every object, and memory that is written to is not shared any more
-    torch.set_num_threads(1)
+    set_thread_count(1)
     with contextlib.suppress(BrokenPipeError):  # nobody is there to read it any more
         try:
             end.send(work(items, lambda done, total: end.send(_Told(done, total))))

@@ -1,4 +1,4 @@
-"""Matrix products with weights that never change, in the arithmetic the processor is quickest at.
+"""Matrix products with weights that never change, by PyTorch, in the arithmetic the processor is quickest at.
 
     float32    as it is
     bfloat16   rows, weights and results rounded to 8 significant bits, sums in float32
@@ -14,61 +14,20 @@ Source: Wu et al. 2016, section 6 (an LSTM translator in 8 bits, its values clip
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from translator import kernels
-from translator.errors import ConfigError
-from translator.kernels import LEVELS, ZERO_POINT
+from translator.compute_type import ComputeType
+from translator.kernels import LEVELS, ZERO_POINT, in_levels
 
-ComputeType = Literal["int8", "bfloat16", "float32"]
-WantedComputeType = Literal["auto", "int8", "bfloat16", "float32"]
 Product = Callable[..., Tensor]
 """Rows [N, in] float32 to [N, out] float32; the rows may come in parts, [N, any] each, that belong side by side."""
 
 FEW_ROWS = 16
 
 
-def choose_compute_type(wanted: WantedComputeType, device: torch.device) -> ComputeType:
-    """Returns what is wanted, or for "auto" the best that can be had.
-
-    Args:
-        wanted: "auto" takes int8 where our own kernels are (VNNI, AVX2) or PyTorch multiplies it exactly (VNNI), else
-            bfloat16 where a processor multiplies it natively, else float32.
-        device: Where it will run.
-
-    Raises:
-        ConfigError: There is no such type, or int8 is wanted where it cannot be had: without VNNI PyTorch's kernels
-            saturate, so sums are not exact.
-    """
-    if wanted not in get_args(WantedComputeType):
-        raise ConfigError(f"compute_type is {wanted!r}, wanted {', '.join(get_args(WantedComputeType))}.")
-    exact_int8 = device.type == "cpu" and (kernels.available() or _processor_has("_is_vnni_supported"))
-    if wanted == "int8" and not exact_int8:
-        place = "this processor without Carousel's kernels" if device.type == "cpu" else device.type
-        raise ConfigError(f"compute_type int8 is not to be had on {place}; choose bfloat16, float32 or auto.")
-    if wanted != "auto":
-        return wanted
-    if exact_int8:
-        return "int8"
-    return "bfloat16" if has_bfloat16(device) else "float32"
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a processor multiplies bfloat16 natively."""
-    return device.type == "cpu" and _processor_has("_is_avx512_bf16_supported")
-
-
-def _processor_has(question: str) -> bool:
-    """Asks PyTorch, by private names that every version this project supports has; a missing one means no."""
-    return bool(getattr(torch.cpu, question, lambda: False)())
-
-
-def make_product(
-    weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType, use_kernels: bool = True
-) -> Product:
+def make_product(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
     """Packs a product.
 
     Args:
@@ -76,7 +35,6 @@ def make_product(
         bias: [out] float32, or None.
         bound: Largest magnitude a row will hold; only int8 asks.
         compute_type: How it is computed.
-        use_kernels: Whether int8 is computed by kernels of our own where they are available; else by PyTorch's.
 
     Returns:
         A function that gives `rows @ weight.t() + bias`.
@@ -85,8 +43,6 @@ def make_product(
         return _float32(weight, bias)
     if compute_type == "bfloat16":
         return _bfloat16(weight, bias)
-    if use_kernels and kernels.available():
-        return kernels.Int8Product(weight, bias, bound=bound)
     return _int8(weight, bias, bound)
 
 
@@ -111,7 +67,7 @@ def _bfloat16(weight: Tensor, bias: Tensor | None) -> Product:
 
 
 def _int8(weight: Tensor, bias: Tensor | None, bound: float) -> Product:
-    levels, scale = kernels.in_levels(weight)
+    levels, scale = map(torch.from_numpy, in_levels(weight.numpy()))
     packed = torch.ops.onednn.qlinear_prepack(levels, None)
     no_shift = torch.zeros(len(weight), dtype=torch.int32)
     width, middle = weight.shape[1], torch.tensor(ZERO_POINT + 0.5)  # cut off to whole numbers: rounded

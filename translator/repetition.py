@@ -1,11 +1,12 @@
 """Repetition: what a decoder that has lost its way does, and what a warning is due for.
 
 Words are compared in small letters and without punctuation, so "no, no" counts as two; numbers, which may be written in
-groups of zeros, are no words.
+groups of zeros, are no words. What a search compares are tokens.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from operator import eq
 
 from translator.text import words
@@ -43,3 +44,9 @@ def most_repeats(text: str) -> int:
             run = run + 1 if again else 0
             most = max(most, 1 + run // length)
     return most
+
+
+def repeats_itself(source: Sequence[int], size: int) -> bool:
+    """Whether a source says `size` - 1 tokens in a row twice; `size` is at least 2."""
+    stretches = list(zip(*(source[start:] for start in range(size - 1)), strict=False))
+    return len(set(stretches)) < len(stretches)

@@ -7,8 +7,9 @@ Source: Wu et al. 2016, "Google's Neural Machine Translation System", section 7.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from translator.arrays import Array
 
 COVERAGE_FLOOR = 1e-6
 """The least attention a source token is taken to have had in all; keeps the logarithm of none finite."""
@@ -23,7 +24,7 @@ class Hypothesis:
         token_log_probs: One natural logarithm a token, at most 0.
         log_prob: Their sum.
         score: What hypotheses are ranked by, log_prob / length_penalty + coverage_penalty. Higher is better.
-        attention_weights: Where each token looked; its own source only, on the model's device. [T, S]
+        attention_weights: Where each token looked; its own source only. [T, S]
         posterior_weights: Where each token came from, now that it is known which it is; likewise. [T, S]
         finished: False when it was cut at the maximum length before an end-of-sentence token.
     """
@@ -32,8 +33,8 @@ class Hypothesis:
     token_log_probs: tuple[float, ...]
     log_prob: float
     score: float
-    attention_weights: Tensor
-    posterior_weights: Tensor
+    attention_weights: Array
+    posterior_weights: Array
     finished: bool
 
 
@@ -57,7 +58,7 @@ def length_penalty(length: int, alpha: float) -> float:
     return float(((5 + length) / 6) ** alpha)
 
 
-def coverage_penalty(attention_weights: Tensor, beta: float) -> float:
+def coverage_penalty(attention_weights: Array, beta: float) -> float:
     """Price of source tokens looked at for less than one step in all: beta * sum_i log(min(sum_j a_ij, 1)).
 
     Args:
@@ -71,9 +72,10 @@ def coverage_penalty(attention_weights: Tensor, beta: float) -> float:
         Wu et al. 2016, equation 14. We depart from it by `COVERAGE_FLOOR` under the sum: attention can
         underflow to 0, and one such token would sink every hypothesis to the same minus infinity.
     """
-    return float(log_coverage(attention_weights.sum(dim=0)).sum()) * beta if beta else 0.0
+    return float(log_coverage(attention_weights.sum(axis=0)).sum()) * beta if beta else 0.0
 
 
-def log_coverage(coverage: Tensor) -> Tensor:
+def log_coverage(coverage: Array) -> Array:
     """Logarithm of attention summed over the steps, held between `COVERAGE_FLOOR` and 1; any shape."""
-    return torch.log(coverage.clamp(COVERAGE_FLOOR, 1.0))
+    logarithms: Array = np.log(np.minimum(np.maximum(coverage, np.float32(COVERAGE_FLOOR)), np.float32(1)))
+    return logarithms

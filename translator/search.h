@@ -53,8 +53,8 @@ static int gather(const Product* whole, const int64_t* ids, int64_t count, Produ
     return 1;
 }
 
-static Sentence* new_sentence(const Search* search, const int64_t* facts, const int64_t* own_ids, const float* keys,
-                              const uint16_t* values) {
+static Sentence* new_sentence(const Search* search, const int64_t* facts, const int64_t* own_ids, const int64_t* given,
+                              const float* keys, const uint16_t* values) {
     const Decoder* decoder = &search->decoder;
     const size_t beam = (size_t)search->options.beam_size, most = (size_t)search->options.most;
     Sentence* sentence = calloc(1, sizeof *sentence);
@@ -79,14 +79,17 @@ static Sentence* new_sentence(const Search* search, const int64_t* facts, const 
     sentence->steps = calloc(longest, sizeof(Step));
     const size_t owns = (size_t)sentence->owns;
     sentence->own_ids = malloc((owns ? owns : 1) * sizeof(int64_t));
+    sentence->given = given ? malloc(longest * sizeof(int64_t)) : NULL;
     if (!sentence->keys || !sentence->values || !sentence->log_probs || !sentence->written || !sentence->rewritten ||
         (covers && (!sentence->covered || !sentence->recovered)) || !sentence->scores || !sentence->ends ||
         !sentence->lengths || !sentence->lasts || !sentence->parents || !sentence->steps || !sentence->own_ids ||
+        (given && !sentence->given) ||
         (owns && !gather(decoder->output, own_ids, sentence->owns, &sentence->own))) {
         free_sentence(sentence);
         return NULL;
     }
     memcpy(sentence->own_ids, own_ids, owns * sizeof(int64_t));
+    if (given) memcpy(sentence->given, given, longest * sizeof(int64_t));
     memcpy(sentence->keys, keys, key_count * sizeof(float));
     memcpy(sentence->values, values, value_count * sizeof(uint16_t));
     for (size_t i = 0; i < most; i++) sentence->scores[i] = -INFINITY;
@@ -98,11 +101,13 @@ static Sentence* new_sentence(const Search* search, const int64_t* facts, const 
  *
  * facts [count][7]: ticket, source length, most tokens of a hypothesis, hypotheses wanted, whether it says something
  * again, which list it chooses from or -1 for all that may be chosen, and how many tokens besides · own_ids: these, of
- * all sentences · keys [count][length][heads][key_width] · values in bfloat16 [count][length][heads][value_width] ·
- * hidden, cell [layers][count][width]
+ * all sentences · given: what they are to say, to the last token that they may say, of all sentences; or none · keys
+ * [count][length][heads][key_width] · values in bfloat16 [count][length][heads][value_width] · hidden, cell
+ * [layers][count][width]
  */
-int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, const int64_t* own_ids, int64_t length,
-                          const float* keys, const uint16_t* values, const float* hidden, const float* cell) {
+int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, const int64_t* own_ids,
+                          const int64_t* given, int64_t length, const float* keys, const uint16_t* values,
+                          const float* hidden, const float* cell) {
     const Decoder* decoder = &search->decoder;
     const int64_t all = search->sentences + count, width = decoder->width;
     if (all > search->room) {
@@ -117,7 +122,7 @@ int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, c
     if (!reserve(search, all)) return -1;
     for (int64_t i = 0; i < count; i++) {
         Sentence* sentence =
-            new_sentence(search, facts + i * 7, own_ids, keys + i * length * decoder->heads * decoder->key_width,
+            new_sentence(search, facts + i * 7, own_ids, given, keys + i * length * decoder->heads * decoder->key_width,
                          values + i * length * decoder->heads * decoder->value_width);
         if (!sentence) {
             while (i-- > 0) free_sentence(search->live[search->sentences + i]);
@@ -125,6 +130,7 @@ int carousel_search_admit(Search* search, int64_t count, const int64_t* facts, c
         }
         search->live[search->sentences + i] = sentence;
         own_ids += sentence->owns;
+        if (given) given += sentence->longest;
     }
     for (int64_t layer = 0; layer < decoder->layers; layer++) {
         const int64_t from = layer * count * width, to = search->rows * width;

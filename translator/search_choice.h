@@ -46,12 +46,6 @@ static int is_struck(const Search* search, int64_t row, int64_t token) {
     return 0;
 }
 
-static uint16_t rounded_to_bfloat16(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
 /* The best 2K continuations of a sentence, best first, of equals the first row's first; returns how many there are. */
 static int64_t find_candidates(const Search* search, const Sentence* sentence, int64_t first, int64_t wanted,
                                Candidate* best) {

@@ -47,7 +47,8 @@ typedef struct {
     int64_t* parents;             /* [beam] the old row that each row continues */
     Product own;                  /* tokens that this sentence may use besides those of its list, and their ids */
     int64_t* own_ids;
-    Step* steps; /* [longest] */
+    int64_t* given; /* [longest] the tokens it is to say, or none */
+    Step* steps;    /* [longest] */
 } Sentence;
 
 /* Room for what rows are between two steps. */
@@ -129,7 +130,8 @@ static void free_sentence(Sentence* sentence) {
                      sentence->ends,      sentence->lengths,
                      sentence->lasts,     sentence->parents,
                      sentence->steps,     (void*)sentence->own.weights,
-                     sentence->own_ids,   sentence};
+                     sentence->own_ids,   sentence->given,
+                     sentence};
     for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) free(parts[part]);
 }
 

@@ -3,6 +3,8 @@
 #ifndef CAROUSEL_SEARCH_STEP_H
 #define CAROUSEL_SEARCH_STEP_H
 
+#define LEAST_LOG_PROB -1e9f
+
 static int attend_all(Search* search, int threads) {
     const Decoder* decoder = &search->decoder;
     int failed = 0;
@@ -59,6 +61,17 @@ static int64_t take_in(Search* search, int level, int threads) {
     return failed ? -1 : longest;
 }
 
+/* A sentence that was told what to say has nothing else to choose from; what cannot be is as unlikely as can be. */
+static void insist(const Sentence* sentence, const Product* product, const Level* row, float total, int64_t wanted,
+                   float* log_probs, int64_t* ids) {
+    const int64_t token = sentence->given[sentence->age], block = token / OUTS;
+    float logits[OUTS];
+    blocks(1, row, product, block, block + 1, logits, OUTS, 0, (Ahead){0});
+    for (int64_t w = 0; w < wanted; w++) log_probs[w] = -INFINITY;
+    log_probs[0] = isfinite(total) ? fminf(fmaxf(logits[token % OUTS] - total, LEAST_LOG_PROB), 0.0f) : LEAST_LOG_PROB;
+    ids[0] = token;
+}
+
 /* Sentences that choose from the same list, whose rows are those of `room` from `first` on, in the same order. What they
  * may use besides is scored for each by itself, and is one more part of what has been seen of their rows. */
 static int score_listed(Search* search, const int64_t* those, int64_t sentences, int64_t first, int64_t rows,
@@ -100,7 +113,10 @@ static int score_listed(Search* search, const int64_t* those, int64_t sentences,
             }
             for (int64_t r = 0; r < count; r++) {
                 int64_t* ids = search->ids + (original + r) * wanted;
-                conclude(running, parts, rows, row + r, wanted, search->log_probs + (original + r) * wanted, ids);
+                float* log_probs = search->log_probs + (original + r) * wanted;
+                const float total = conclude(running, parts, rows, row + r, wanted, log_probs, ids);
+                if (sentence->given)
+                    insist(sentence, product, room + (first + row + r) * product->in, total, wanted, log_probs, ids);
                 for (int64_t w = 0; list >= 0 && w < wanted; w++)
                     ids[w] = ids[w] < product->out ? search->decoder.lists[list].ids[ids[w]]
                                                    : sentence->own_ids[ids[w] - product->out];

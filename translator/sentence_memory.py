@@ -19,7 +19,7 @@ class SentenceMemory(NamedTuple):
             gates of the later layers and to the readout, one behind the other.
         padding: [B, S] bool, True where there is no token.
 
-    S is a multiple of 8, but for our own kernels: oneDNN makes one for each length and keeps so many.
+    S is a multiple of 8: oneDNN makes a kernel for each length and keeps so many.
     """
 
     keys: Tensor

@@ -1,8 +1,7 @@
 """One step of the decoder: every row takes its previous token in.
 
-Two ways that give the same: operations of PyTorch's, everywhere, and the few calls of `translator.kernels`, where these
-are; a search by the kernels (`translator.kernel_search`) makes the same ones without Python. Which tokens may follow is
-the `translator.output`'s affair.
+By operations of PyTorch's; where there are kernels, `translator.kernel_search` does the same in one call. Which tokens
+may follow is `translator.output`'s affair.
 
 Letters: B known sentences · K beam size · N rows, at most K for each sentence · S source length · H width of a layer ·
 E width of the readout · M numbers of a context.
@@ -11,9 +10,9 @@ E width of the readout · M numbers of a context.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from translator import kernels
 from translator.lstm_cell import lstm_cell
 from translator.packed_model import PackedModel
 from translator.sentence_memory import SentenceMemory
@@ -73,18 +72,6 @@ def take(
         hidden: Of each layer, [N or more, H].
         cell: Likewise.
     """
-    way = _by_kernels if engine.kernel_layers else _by_pytorch
-    return way(engine, token_ids, places, memory, hidden, cell)
-
-
-def _by_pytorch(
-    engine: PackedModel,
-    token_ids: Tensor,
-    places: Places,
-    memory: SentenceMemory,
-    hidden: Sequence[Tensor],
-    cell: Sequence[Tensor],
-) -> Taken:
     room = len(hidden[0]) - len(token_ids)
     if room:
         token_ids = nn.functional.pad(token_ids, (0, room))
@@ -104,28 +91,4 @@ def _by_pytorch(
         cells.append(following)
         outputs = outputs + above
     states = engine.readout(outputs)
-    return Taken(engine.squashed(states, to_readout), weights, states[: len(token_ids) - room], hiddens, cells)
-
-
-def _by_kernels(
-    engine: PackedModel,
-    token_ids: Tensor,
-    places: Places,
-    memory: SentenceMemory,
-    hidden: Sequence[Tensor],
-    cell: Sequence[Tensor],
-) -> Taken:
-    first, *later = engine.kernel_layers
-    outputs, following = first.lstm(cell[0], hidden[0], table=(engine.first_gates, token_ids))
-    context, weights = kernels.attend(
-        engine.query(outputs), places.of, *memory, beam_size=places.beam_size, heads=engine.heads
-    )
-    *to_gates, to_readout = context.split(engine.context_widths, dim=1)
-    hiddens, cells = [outputs], [following]
-    for depth, (product, from_context) in enumerate(zip(later, to_gates, strict=True), start=1):
-        above, following = product.lstm(cell[depth], outputs, hidden[depth], more=from_context)
-        hiddens.append(above)
-        cells.append(following)
-        outputs = outputs + above
-    states = engine.readout(outputs)
-    return Taken(engine.squashed(states, to_readout), weights, states, hiddens, cells)
+    return Taken(torch.tanh(states + to_readout), weights, states[: len(token_ids) - room], hiddens, cells)

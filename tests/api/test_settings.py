@@ -1,6 +1,5 @@
 """The settings come from the environment, and a bad one is a sentence."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app import open_models, threads_to_share
+from api.app import open_models
 from api.languages import Languages
 from api.server import curl_line, reachable
 from api.settings import Settings, load_settings
@@ -146,17 +145,3 @@ def test_the_address_shown_can_be_typed(listening: str, typed: str) -> None:
 def test_the_command_shown_is_one_the_model_can_answer(directions: list[tuple[str, str]], body: str) -> None:
     line = curl_line("http://h:1", Languages(["de", "en", "fr"], directions))
     assert line == f"curl -d '{body}' -H 'Content-Type: application/json' http://h:1/translate"
-
-
-@pytest.mark.parametrize(("told", "threads"), [("3", 3), ("2,4", 2)])
-def test_workers_share_the_threads_that_openmp_is_told(
-    monkeypatch: pytest.MonkeyPatch, told: str, threads: int
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert threads_to_share() == threads
-
-
-@pytest.mark.parametrize("told", ["", "0", "many"])
-def test_workers_share_the_cores_where_openmp_is_told_nothing(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert threads_to_share() == len(os.sched_getaffinity(0))

@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         licence="CC0-1.0",
     )
     path = tmp_path_factory.mktemp("models") / "nonsense"
-    checkpoint = Checkpoint(manifest, TranslationModel.from_config(sizes), tokenizer)
+    checkpoint = Checkpoint.of(manifest, TranslationModel.from_config(sizes), tokenizer)
     save_checkpoint(path, checkpoint, card="# nonsense\n")
     return path
 

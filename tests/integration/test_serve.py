@@ -245,7 +245,7 @@ def untaught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = ModelConfig(vocab_size=26, embedding_size=8, encoder_size=8, decoder_size=16, decoder_layers=1)
     manifest = Manifest(name="untaught", model=sizes, languages=("de", "en"), directions=(("de", "en"), ("en", "de")))
     folder = tmp_path_factory.mktemp("models") / "untaught"
-    save_checkpoint(folder, Checkpoint(manifest, TranslationModel(**asdict(sizes)), tokenizer), card="# Untaught\n")
+    save_checkpoint(folder, Checkpoint.of(manifest, TranslationModel(**asdict(sizes)), tokenizer), card="# Untaught\n")
     return folder
 
 

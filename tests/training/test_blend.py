@@ -27,7 +27,7 @@ def doubled(path: Path) -> Checkpoint:
     with torch.no_grad():
         for weight in checkpoint.model.state_dict().values():
             weight.mul_(2)
-    return checkpoint._replace(manifest=replace(checkpoint.manifest, name="twice", weights_sha256="ab" * 32))
+    return replace(checkpoint, manifest=replace(checkpoint.manifest, name="twice", weights_sha256="ab" * 32))
 
 
 @pytest.mark.parametrize(("share", "times"), [(0.0, 1.0), (0.25, 1.25), (1.0, 2.0)])
@@ -67,7 +67,7 @@ def test_what_is_blended_stays_as_it_is_and_a_second_blend_is_remembered_too(run
 def test_one_that_learned_with_another_dropout_is_no_stranger(run: Path) -> None:
     other = doubled(run)
     model = replace(other.manifest.model, dropout=0.75)
-    found = blend(load_checkpoint(run), other._replace(manifest=replace(other.manifest, model=model)), share=0.5)
+    found = blend(load_checkpoint(run), replace(other, manifest=replace(other.manifest, model=model)), share=0.5)
     assert found.manifest.model == load_checkpoint(run).manifest.model
 
 
@@ -75,9 +75,9 @@ def test_what_cannot_be_blended_is_refused(run: Path) -> None:
     one, other = load_checkpoint(run), load_checkpoint(run)
     with pytest.raises(InputError, match=r"The share of the other's weights is 1\.5, wanted 0 to 1\."):
         blend(one, other, share=1.5)
-    stranger = other._replace(manifest=replace(other.manifest, name="stranger", tokenizer_sha256="other"))
+    stranger = replace(other, manifest=replace(other.manifest, name="stranger", tokenizer_sha256="other"))
     with pytest.raises(InputError, match="and stranger differ in sizes or tokenizer"):
         blend(one, stranger, share=0.5)
-    paid = other._replace(manifest=replace(other.manifest, licence="proprietary"))
+    paid = replace(other, manifest=replace(other.manifest, licence="proprietary"))
     with pytest.raises(InputError, match="differ in licence or directions"):
         blend(one, paid, share=0.5)

@@ -114,7 +114,9 @@ def test_bleu_compares_what_was_decoded_with_the_references(
 
 
 def hypothesis_of(ids: list[int]) -> Hypothesis:
-    return Hypothesis((*ids, Tokenizer.eos_id), (), 0.0, 0.0, torch.empty(0), torch.empty(0), finished=True)
+    return Hypothesis(
+        (*ids, Tokenizer.eos_id), (), 0.0, 0.0, np.empty(0, np.float32), np.empty(0, np.float32), finished=True
+    )
 
 
 def test_checkpoints_are_chosen_by_the_mean_over_directions() -> None:

@@ -20,7 +20,7 @@ def old() -> Checkpoint:
     torch.manual_seed(3)
     model = TranslationModel.from_config(sizes).requires_grad_(False)
     torch.nn.init.normal_(model.output_bias)
-    return Checkpoint(manifest, model, tokenizer)
+    return Checkpoint.of(manifest, model, tokenizer)
 
 
 def test_the_same_vocabulary_changes_nothing(old: Checkpoint) -> None:

@@ -8,11 +8,16 @@ import torch
 
 from training.tokenizer import learn_tokenizer
 from translator import kernels
+from translator.arrays import Array
 from translator.checkpoint import Checkpoint, Manifest, Score, save_checkpoint
+from translator.compute_type import ComputeType, choose_compute_type
 from translator.config import DecodingOptions, ModelConfig
+from translator.engine import DecodingEngine
 from translator.inference import Translator
+from translator.kernel_engine import KernelEngine
 from translator.model import TranslationModel
-from translator.products import ComputeType, choose_compute_type
+from translator.pytorch_engine import PyTorchEngine
+from translator.shortlist import Shortlist
 from translator.tokenizer import Tokenizer
 
 ENGLISH = [
@@ -32,12 +37,14 @@ LINES = [*ENGLISH, *GERMAN, *ALPHABET * 12]
 
 
 COMPUTE_TYPES: list[ComputeType] = ["float32", "bfloat16", "int8"]
-if choose_compute_type("auto", torch.device("cpu")) != "int8":
+if choose_compute_type("auto", "cpu") != "int8":
     COMPUTE_TYPES.remove("int8")  # neither kernels nor VNNI, and the service refuses it there
 needs_int8 = pytest.mark.skipif("int8" not in COMPUTE_TYPES, reason="int8 needs our own kernels, or VNNI")
 
 has_vnni = bool(getattr(torch.cpu, "_is_vnni_supported", lambda: False)())
 needs_vnni = pytest.mark.skipif(not has_vnni, reason="PyTorch's int8 needs a processor with VNNI")
+
+PYTORCH_TYPES: list[ComputeType] = ["float32", "bfloat16", *(["int8"] if has_vnni else [])]  # type: ignore[list-item]
 
 needs_kernels = pytest.mark.skipif(
     not kernels.available(), reason="built without a C compiler, or a processor without AVX2"
@@ -55,6 +62,20 @@ def make_model(seed: int = 0, *, weight: float = 1.0, **sizes: int | float) -> T
                 parameter.add_(torch.randn_like(parameter) * 0.1)  # biases too, so that a forgotten one is noticed
                 parameter.mul_(weight)
     return model
+
+
+def engine_of(
+    model: TranslationModel, compute_type: ComputeType = "float32", shortlist: Shortlist | None = None
+) -> DecodingEngine:
+    """The engine that such a compute type is given here: the kernels' where they are, else PyTorch's."""
+    if compute_type == "int8" and kernels.available():
+        heads = model.decoder.attention.heads
+        return KernelEngine(weights_of(model), pad_id=Tokenizer.pad_id, heads=heads, shortlist=shortlist)
+    return PyTorchEngine(model, pad_id=Tokenizer.pad_id, compute_type=compute_type, shortlist=shortlist)
+
+
+def weights_of(model: TranslationModel) -> dict[str, Array]:
+    return {name: weight.detach().numpy() for name, weight in model.state_dict().items()}
 
 
 TINY: dict[str, int | float] = {
@@ -79,7 +100,7 @@ def make_trilingual(decoding: DecodingOptions) -> Translator:
         directions=(("en", "de"), ("de", "en"), ("en", "fr"), ("fr", "en")),
         decoding=decoding,
     )
-    return Translator(Checkpoint(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
+    return Translator(Checkpoint.of(manifest, make_model(7, vocab_size=tokenizer.vocab_size), tokenizer))
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +129,7 @@ def checkpoint(tokenizer: Tokenizer, model: TranslationModel) -> Checkpoint:
         licence="CC0-1.0",
         credits=("nobody",),
     )
-    return Checkpoint(manifest, model, tokenizer)
+    return Checkpoint.of(manifest, model, tokenizer)
 
 
 @pytest.fixture(scope="session")

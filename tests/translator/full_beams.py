@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from translator.engine import DecodingEngine
+from translator.pytorch_engine import PyTorchEngine
 from translator.stepper import StepOutput
 
 
 class FullBeams:
     """Every sentence has K rows, all of them alike when it is admitted."""
 
-    def __init__(self, engine: DecodingEngine) -> None:
+    def __init__(self, engine: PyTorchEngine) -> None:
         self.session, self.sentences, self.beam_size = engine.session(), 0, 1
 
     def admit(self, sources: Sequence[Sequence[int]], beam_size: int) -> None:

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,17 +24,17 @@ TARGET = Side([(0, 3), (3, 8), (8, 14), (14, 15), (15, 15)], [(0, 3), (4, 8), (9
 
 
 def links(rows: list[list[float]], source: Side = SOURCE, target: Side = TARGET) -> list[AlignedWords]:
-    return align_words(torch.tensor(rows), source, target)
+    return align_words(np.array(rows, dtype=np.float32), source, target)
 
 
 def test_one_piece_a_word_and_one_look_a_piece_is_read_as_it_stands() -> None:
-    looks = torch.eye(6)[[1, 2, 3, 4, 5]].tolist()
+    looks = np.eye(6, dtype=np.float32)[[1, 2, 3, 4, 5]].tolist()
     expected = [AlignedWords(*source, *target, 1.0) for source, target in zip(SOURCE.words, TARGET.words, strict=True)]
     assert links(looks) == expected
 
 
 def test_words_may_cross() -> None:
-    looks = torch.eye(6)[[2, 1, 4, 3, 5]].tolist()
+    looks = np.eye(6, dtype=np.float32)[[2, 1, 4, 3, 5]].tolist()
     assert [(link.target_start, link.source_start) for link in links(looks)] == [(0, 4), (4, 0), (9, 16), (14, 10)]
 
 
@@ -82,7 +81,7 @@ def test_a_piece_belongs_to_the_words_it_shares_a_character_with() -> None:
 def sides(draw: st.DrawFn) -> Side:
     """Pieces that tile a text, empty ones among them, and words with gaps between them."""
     lengths = draw(st.lists(st.integers(0, 4), min_size=1, max_size=8))
-    ends = torch.tensor(lengths).cumsum(0).tolist()
+    ends = np.cumsum(lengths).tolist()
     cuts = sorted(draw(st.sets(st.integers(0, ends[-1]), max_size=6)))
     words = [(a, b - draw(st.integers(0, b - a - 1))) for a, b in pairwise(cuts)]
     return Side(list(zip([0, *ends], ends, strict=False)), words)
@@ -91,9 +90,9 @@ def sides(draw: st.DrawFn) -> Side:
 @settings(max_examples=50)
 @given(sides(), sides(), st.integers(0, 10**6), st.sampled_from([0.1, 1.0, 10.0]))
 def test_links_are_sound_and_sorted_for_any_attention(source: Side, target: Side, seed: int, loudness: float) -> None:
-    random = torch.Generator().manual_seed(seed)
-    logits = torch.randn(len(target.pieces), len(source.pieces), generator=random) * loudness
-    found = align_words(logits.softmax(dim=-1), source, target)
+    shape = (len(target.pieces), len(source.pieces))
+    powers = np.exp(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32) * np.float32(loudness))
+    found = align_words(powers / powers.sum(axis=1, keepdims=True), source, target)
     assert all((link.source_start, link.source_end) in source.words for link in found)
     assert all((link.target_start, link.target_end) in target.words for link in found)
     assert all(0 <= link.weight <= 1 for link in found)
@@ -106,9 +105,9 @@ def shares(rows: list[list[float]]) -> Shares:
 
 
 def test_the_share_of_a_word_is_what_its_pieces_look_at() -> None:
-    found = word_shares(torch.eye(6)[[2, 1, 4, 3, 5]], SOURCE, TARGET)
+    found = word_shares(np.eye(6, dtype=np.float32)[[2, 1, 4, 3, 5]], SOURCE, TARGET)
     assert found.tolist() == np.eye(4)[[1, 0, 3, 2]].tolist()
-    assert word_shares(torch.eye(6)[[1]], SOURCE, Side([(0, 0)], [])).shape == (0, 4)
+    assert word_shares(np.eye(6, dtype=np.float32)[[1]], SOURCE, Side([(0, 0)], [])).shape == (0, 4)
 
 
 def test_a_word_is_linked_to_what_most_of_it_came_from() -> None:

@@ -1,5 +1,6 @@
 """The beam search against enumeration, a plain greedy loop and a plain beam search; and that sentences never meet."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -267,9 +268,11 @@ def test_what_is_said_of_a_hypothesis_is_true_of_its_own_prefix(seed: int, penal
         prefixes = [each.token_ids[:t] for t in range(len(each.token_ids))]
         pairs = zip(prefixes, each.token_ids, strict=True)
         assert each.token_log_probs == tuple(float(model.log_probs(SOURCE, prefix)[token]) for prefix, token in pairs)
-        assert torch.equal(each.attention_weights, torch.stack([model.attention(SOURCE, p) for p in prefixes]))
-        explained = torch.tensor(each.token_ids)[:, None] - each.attention_weights
-        assert torch.equal(each.posterior_weights, explained), "as the stepper says"
+        assert np.array_equal(
+            each.attention_weights, torch.stack([model.attention(SOURCE, p) for p in prefixes]).numpy()
+        )
+        explained = np.array(each.token_ids)[:, None] - each.attention_weights
+        assert np.array_equal(each.posterior_weights, explained.astype(np.float32)), "as the stepper says"
         assert each.log_prob == sum(each.token_log_probs)
         assert each.log_prob == pytest.approx(log_prob_of(model, SOURCE, each.token_ids))
     ranks = [(each.finished, each.score) for each in hypotheses]
@@ -450,7 +453,6 @@ def test_on_an_accelerator_as_on_the_processor() -> None:
         if ticket != tickets[1]:
             expected = alone(model, source, options)
             assert [each.token_ids for each in results[ticket]] == [each.token_ids for each in expected]
-            assert results[ticket][0].attention_weights.device.type == "cuda"
 
 
 # --- misuse -------------------------------------------------------------------------------------------------------

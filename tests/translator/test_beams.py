@@ -144,10 +144,7 @@ def test_coverage_penalties_leave_padding_out() -> None:
     attention_weights[1, :, 2:] = 0.0
     beams.cover(attention_weights)
     expected = [
-        [
-            coverage_penalty(torch.from_numpy(attention_weights[sentence, row, :length]).unsqueeze(0), 0.3)
-            for row in range(3)
-        ]
+        [coverage_penalty(attention_weights[sentence, row, None, :length], 0.3) for row in range(3)]
         for sentence, length in enumerate([4, 2])
     ]
     np.testing.assert_allclose(beams.coverage_penalties(0.3), expected, rtol=1e-5)

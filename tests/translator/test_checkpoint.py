@@ -31,7 +31,7 @@ from translator.checkpoint import load_checkpoint, save_checkpoint
 torch.set_num_threads(1)
 for number, path in enumerate(map(Path, sys.argv[1:])):
     checkpoint = load_checkpoint(path)
-    checkpoint = checkpoint._replace(manifest=replace(checkpoint.manifest, name="new"))
+    checkpoint = replace(checkpoint, manifest=replace(checkpoint.manifest, name="new"))
     child = os.fork()
     if not child:
         rename, done = Path.rename, []
@@ -125,7 +125,7 @@ def test_smaller_weights_come_back_within_their_error(
     checkpoint: Checkpoint, tmp_path: Path, stored_type: StoredType
 ) -> None:
     manifest = replace(checkpoint.manifest, stored_type=stored_type)
-    save_checkpoint(tmp_path / "small", checkpoint._replace(manifest=manifest), card="")
+    save_checkpoint(tmp_path / "small", replace(checkpoint, manifest=manifest), card="")
     loaded = load_checkpoint(tmp_path / "small")
     assert loaded.manifest.stored_type == stored_type
     for (name, found), expected in zip(
@@ -145,7 +145,7 @@ def allowed(weight: Tensor, stored_type: StoredType) -> Tensor:
 
 def test_a_saved_checkpoint_replaces_the_one_before(checkpoint: Checkpoint, folder: Path) -> None:
     (folder / "left over").touch()
-    save_checkpoint(folder, checkpoint._replace(manifest=replace(checkpoint.manifest, name="new")), card="new")
+    save_checkpoint(folder, replace(checkpoint, manifest=replace(checkpoint.manifest, name="new")), card="new")
     assert load_checkpoint(folder).manifest.name == "new"
     assert len(list(folder.iterdir())) == 4
 
@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(
         os.truncate(path, path.stat().st_size // 2)
         raise error
 
-    monkeypatch.setattr("translator.checkpoint.save_file", save_half)
+    monkeypatch.setattr("safetensors.torch.save_file", save_half)
     with pytest.raises(CheckpointError, match=r"could not be written \(.*No space left.*\); make room .* is unchanged"):
         save_checkpoint(folder, checkpoint, card="new")
     assert_unchanged(folder, checkpoint_folder)

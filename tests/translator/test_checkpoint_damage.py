@@ -187,7 +187,7 @@ def test_what_happens_to_the_files_after_they_were_read_reaches_nobody(
     checkpoint: Checkpoint, tmp_path: Path, stored_type: StoredType
 ) -> None:
     folder = tmp_path / "model"
-    stored = checkpoint._replace(manifest=replace(checkpoint.manifest, stored_type=stored_type))
+    stored = replace(checkpoint, manifest=replace(checkpoint.manifest, stored_type=stored_type))
     save_checkpoint(folder, stored, card="")
     translator = Translator(load_checkpoint(folder))
     untouched = Translator(load_checkpoint(folder)).translate(["why? the dog."], source="en", target="de")

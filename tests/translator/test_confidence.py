@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ numbers = st.floats(-1e6, 1e6)
 
 
 def test_evidence_is_what_its_names_say() -> None:
-    attention = torch.tensor([[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]])
+    attention = np.array([[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]], dtype=np.float32)
     hypothesis = Hypothesis((7, 3), (-0.5, -1.5), -2.0, -1.7, attention, attention, True)
     evidence = weigh(hypothesis)
     assert evidence.mean_log_prob == -1.0
@@ -30,7 +30,7 @@ def test_evidence_is_what_its_names_say() -> None:
 
 
 def test_coverage_is_weighed_as_the_search_weighs_it() -> None:
-    attention = torch.rand(5, 7, generator=torch.Generator().manual_seed(1)) / 3
+    attention = np.random.default_rng(1).random((5, 7), dtype=np.float32) / np.float32(3)
     evidence = weigh(Hypothesis((7, 3), (-0.5, -1.5), -2.0, -1.7, attention, attention, True))
     assert 7 * evidence.mean_log_coverage == pytest.approx(coverage_penalty(attention, 1.0), rel=1e-5)
 

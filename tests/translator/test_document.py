@@ -2,9 +2,9 @@
 
 import json
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import ones
 
 from translator.document import Document
 from translator.scoring import Hypothesis
@@ -22,7 +22,7 @@ def document(text: str, tokenizer: Tokenizer, limit: int = LIMIT) -> Document:
 def echo(sentence: SourceSentence, tokenizer: Tokenizer) -> Hypothesis:
     """The hypothesis that says the source again, each piece looking at itself."""
     pieces = sentence.ids[1:]
-    weights = ones(len(pieces), len(sentence.ids)).tril(1).triu(1)
+    weights = np.eye(len(pieces), len(sentence.ids), 1, dtype=np.float32)
     return Hypothesis(tuple(pieces), (0.0,) * len(pieces), 0.0, 0.0, weights, weights, True)
 
 
@@ -55,7 +55,7 @@ def test_echoing_every_sentence_gives_the_text_back(text: str, limit: int, token
 
 def test_a_hypothesis_without_text_gives_way_to_the_next_and_else_to_the_source(tokenizer: Tokenizer) -> None:
     whole = document("Why?", tokenizer)
-    looked = ones(1, len(whole.sentences[0].ids))
+    looked = np.ones((1, len(whole.sentences[0].ids)), np.float32)
     nothing = Hypothesis((tokenizer.eos_id,), (-1.0,), -1.0, -1.0, looked, looked, True)
     ids = tuple(whole.sentences[0].ids)
     whole.take(ids, [nothing, echo(whole.sentences[0], tokenizer)])

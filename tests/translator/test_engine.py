@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.translator import numpy_model
-from tests.translator.conftest import COMPUTE_TYPES, make_model, needs_int8, needs_kernels, needs_vnni
+from tests.translator.conftest import PYTORCH_TYPES, engine_of, make_model, needs_kernels, needs_vnni
 from tests.translator.full_beams import FullBeams
 from translator.batch import pad
+from translator.checkpoint import Checkpoint
+from translator.compute_type import ComputeType
 from translator.decoding_session import room_for
-from translator.engine import DecodingEngine
+from translator.engine import make_engine
 from translator.lstm_cell import lstm_cell, parameters_of
-from translator.products import ComputeType, Product, make_product
+from translator.products import Product, make_product
+from translator.pytorch_engine import PyTorchEngine
 
 PAD, BOS, EOS = 0, 2, 3
 MODEL = make_model(13)
-ENGINE = DecodingEngine(MODEL, pad_id=PAD)
+ENGINE = PyTorchEngine(MODEL, pad_id=PAD)
 SOURCES = [[9, 5, 21, 7, EOS], [8, EOS], [4, 4, 17, EOS]]
 ids = st.integers(4, 23)
 sources = st.lists(st.lists(ids, min_size=1, max_size=7), min_size=1, max_size=4)
@@ -81,18 +84,18 @@ def test_steps_equal_the_teacher_forced_pass(sources: list[list[int]], beam_size
 def test_steps_equal_the_plain_model(layers: int, lexical_shortcut: bool) -> None:
     model = make_model(3, decoder_layers=layers, attention_heads=layers, lexical_shortcut=lexical_shortcut)
     target = [BOS, 4, 19, 19, 8, 6]
-    session = FullBeams(DecodingEngine(model, pad_id=PAD))
+    session = FullBeams(PyTorchEngine(model, pad_id=PAD))
     session.admit([SOURCES[0]], 1)
     for found, expected in zip(follow(session, [target]), numpy_model.decode(model, SOURCES[0], target), strict=True):
         np.testing.assert_allclose(found[0, :, : expected.shape[1]].numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("compute_type", COMPUTE_TYPES[1:])
+@pytest.mark.parametrize("compute_type", PYTORCH_TYPES[1:])
 def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tolerance: float = 0.15) -> None:
     """A weight of this model is about 0.4 and a product sums about twenty: an error of a percent each, at most."""
     model = make_model(3, lexical_shortcut=True)
     target = [BOS, 4, 19, 19, 8, 6]
-    session = FullBeams(DecodingEngine(model, pad_id=PAD, compute_type=compute_type))
+    session = FullBeams(PyTorchEngine(model, pad_id=PAD, compute_type=compute_type))
     session.admit([SOURCES[0]], 1)
     log_probs, attention = follow(session, [target])
     expected, expected_attention = numpy_model.decode(model, SOURCES[0], target)
@@ -100,9 +103,9 @@ def test_rounded_steps_stay_near_the_plain_model(compute_type: ComputeType, tole
     np.testing.assert_allclose(attention[0, :, : len(SOURCES[0])].numpy(), expected_attention, atol=tolerance / 5)
 
 
-@needs_int8
+@needs_vnni
 def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
-    engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
+    engine = PyTorchEngine(make_model(3), pad_id=PAD, compute_type="int8")
     alone, company = FullBeams(engine), FullBeams(engine)
     alone.admit(SOURCES[1:2], 2)
     company.admit(SOURCES, 2)
@@ -115,42 +118,17 @@ def test_an_int8_step_is_the_same_to_the_bit_alone_and_in_company() -> None:
             assert torch.equal(one.token_ids, other.token_ids[2:4])
 
 
-@needs_kernels
-@settings(max_examples=20)
-@given(sources, st.integers(1, 3), st.integers(0, 3), st.sets(ids, max_size=3))
-def test_a_step_gives_the_best_tokens_of_the_whole_vocabulary(
-    sources: list[list[int]], beam_size: int, spare: int, forbidden: set[int]
-) -> None:
-    engine = DecodingEngine(make_model(3), pad_id=PAD, compute_type="int8")
-    best, full = engine.session(), engine.session()
-    best.forbid(sorted(forbidden))
-    token_ids, places = torch.full((len(sources),), BOS), torch.arange(len(sources)) * beam_size
-    for session in (best, full):
-        session.admit(sources, beam_size)
-    for _ in range(3):
-        found, everything = best.step(token_ids, places, spare), full.step_in_full(token_ids, places)
-        possible = everything.log_probs.index_fill(1, torch.tensor(sorted(forbidden), dtype=torch.int64), -torch.inf)
-        expected = possible.topk(beam_size + 1 + spare)
-        torch.testing.assert_close(found.log_probs, expected.values, rtol=1e-5, atol=1e-5)
-        assert found.token_ids is not None
-        torch.testing.assert_close(everything.log_probs.gather(1, found.token_ids), found.log_probs)
-        token_ids = found.token_ids[:, 0]
-
-
 @pytest.mark.parametrize("lexical_shortcut", [False, True])
 @needs_kernels
 @needs_vnni
-def test_with_and_without_kernels_a_step_is_the_same_but_for_rounding(lexical_shortcut: bool) -> None:
+def test_with_and_without_kernels_a_translation_is_scored_the_same_but_for_rounding(lexical_shortcut: bool) -> None:
     model = make_model(3, lexical_shortcut=lexical_shortcut)
-    found = []
-    for use_kernels in (True, False):
-        session = FullBeams(DecodingEngine(model, pad_id=PAD, compute_type="int8", use_kernels=use_kernels))
-        session.admit(SOURCES, 2)
-        found.append(follow(session, [[BOS, 4, 19, 19, 8, 6]] * 6))
-    (one, looked), (other, looked_there) = found
-    assert (one - other).abs().max() < 0.1  # the encoder is in int8 with kernels, in bfloat16 without
-    assert (looked - looked_there[..., : looked.shape[2]]).abs().max() < 0.02
-    assert not looked_there[..., looked.shape[2] :].any()  # room that PyTorch's operations have
+    plain = PyTorchEngine(model, pad_id=PAD, compute_type="int8")
+    targets = [[4, 19, 19, 8, 6, EOS], [7, EOS], [5, 20, EOS]]
+    pairs = zip(*(engine.force(SOURCES, targets, alpha=0) for engine in (engine_of(model, "int8"), plain)), strict=True)
+    for one, other in pairs:  # the encoder is in int8 with kernels, in bfloat16 without
+        np.testing.assert_allclose(one.token_log_probs, other.token_log_probs, atol=0.1)
+        np.testing.assert_allclose(one.attention_weights, other.attention_weights, atol=0.02)
 
 
 @settings(max_examples=20)
@@ -160,10 +138,8 @@ def test_no_row_is_larger_than_its_product_was_told(
 ) -> None:
     """With weights of 50 every gate is open or shut, and the outputs of the layers are as large as they can be."""
 
-    def checked(
-        weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType, use_kernels: bool
-    ) -> Product:
-        product = make_product(weight, bias, bound=bound, compute_type=compute_type, use_kernels=use_kernels)
+    def checked(weight: Tensor, bias: Tensor | None, *, bound: float, compute_type: ComputeType) -> Product:
+        product = make_product(weight, bias, bound=bound, compute_type=compute_type)
 
         def check(*parts: Tensor) -> Tensor:
             assert max(part.abs().max() for part in parts) <= bound
@@ -176,7 +152,7 @@ def test_no_row_is_larger_than_its_product_was_told(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("translator.packed_model.make_product", checked)
         patch.setattr("translator.output.make_product", checked)
-        session = FullBeams(DecodingEngine(model, pad_id=PAD))
+        session = FullBeams(PyTorchEngine(model, pad_id=PAD))
     session.admit(sources, 2)
     follow(session, [[BOS, *range(4, 14)]] * (2 * len(sources)))
 
@@ -287,11 +263,11 @@ def test_an_empty_session_can_be_reordered_emptied_and_filled_again() -> None:
     torch.testing.assert_close(session.step(torch.tensor([BOS])).log_probs, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+@pytest.mark.parametrize("compute_type", PYTORCH_TYPES)
 def test_what_is_packed_is_not_kept_twice(compute_type: ComputeType) -> None:
     model = make_model(1)
     packed = [weakref.ref(layer.weight_hh_l0) for layer in model.decoder.layers] + [weakref.ref(model.decoder.readout)]
-    engine = DecodingEngine(model, pad_id=PAD, compute_type=compute_type)
+    engine = PyTorchEngine(model, pad_id=PAD, compute_type=compute_type)
     del model
     gc.collect()
     assert [reference() for reference in packed] == [None] * len(packed)
@@ -300,7 +276,7 @@ def test_what_is_packed_is_not_kept_twice(compute_type: ComputeType) -> None:
 
 def test_an_engine_evaluates_and_teaches_nothing() -> None:
     model = make_model(1, dropout=0.5).train()
-    engine = DecodingEngine(model, pad_id=PAD)
+    engine = PyTorchEngine(model, pad_id=PAD)
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
     session = FullBeams(engine)
@@ -323,3 +299,21 @@ def test_any_number_of_threads_share_an_engine_that_no_search_writes_to() -> Non
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
     after = [ENGINE.first_gates, *MODEL.parameters()]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("compute_type", "device", "use_kernels", "kind"),
+    [
+        pytest.param("int8", "cpu", True, "KernelEngine", marks=needs_kernels),
+        pytest.param("int8", "cpu", False, "PyTorchEngine", marks=needs_vnni),
+        ("bfloat16", "cpu", True, "PyTorchEngine"),
+        ("float32", "cpu", True, "PyTorchEngine"),
+        ("float32", "cpu:0", True, "PyTorchEngine"),
+    ],
+)
+def test_int8_is_the_kernels_affair_where_they_are(
+    checkpoint: Checkpoint, compute_type: ComputeType, device: str, use_kernels: bool, kind: str
+) -> None:
+    engine = make_engine(checkpoint, compute_type=compute_type, device=device, use_kernels=use_kernels)
+    assert type(engine).__name__ == kind
+    assert engine.compute_type == compute_type

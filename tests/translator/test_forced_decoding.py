@@ -2,29 +2,32 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.translator import numpy_model
-from tests.translator.conftest import make_model
+from tests.translator.conftest import COMPUTE_TYPES, engine_of, make_model
 from translator import forced_decoding
 from translator.checkpoint import Checkpoint
+from translator.compute_type import ComputeType
 from translator.config import DecodingOptions
 from translator.decoding import decode_all
-from translator.engine import DecodingEngine
 from translator.forced_decoding import score_all
+from translator.pytorch_engine import PyTorchEngine
 from translator.scoring import length_penalty
 from translator.tokenizer import Tokenizer
 
 EOS = Tokenizer.eos_id
 MODEL = make_model(13)
-ENGINE = DecodingEngine(MODEL, pad_id=Tokenizer.pad_id)
+ENGINE = PyTorchEngine(MODEL, pad_id=Tokenizer.pad_id)
 pieces = st.lists(st.integers(4, 23), max_size=6).map(lambda ids: [*ids, EOS])
 
 
-def test_hypotheses_of_the_search_are_scored_as_the_search_scored_them(checkpoint: Checkpoint) -> None:
-    engine = DecodingEngine(checkpoint.model, pad_id=Tokenizer.pad_id)
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+def test_hypotheses_of_the_search_are_scored_as_the_search_scored_them(
+    checkpoint: Checkpoint, compute_type: ComputeType
+) -> None:
+    engine = engine_of(checkpoint.model, compute_type)
     language = checkpoint.tokenizer.language_id("de")
     sources = [[language, *checkpoint.tokenizer.encode(text), EOS] for text in ("the small dog", "Why?", "the sea")]
     options = DecodingOptions(beam_size=3, n_best=3, length_penalty=0.7)
@@ -35,9 +38,9 @@ def test_hypotheses_of_the_search_are_scored_as_the_search_scored_them(checkpoin
         assert hypothesis.token_ids == expected.token_ids
         assert hypothesis.token_log_probs == pytest.approx(expected.token_log_probs, abs=1e-5)
         assert hypothesis.score == pytest.approx(expected.score, abs=1e-5)
-        torch.testing.assert_close(hypothesis.attention_weights, expected.attention_weights, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(hypothesis.attention_weights, expected.attention_weights, atol=1e-5)
         # The search remembers states in bfloat16.
-        torch.testing.assert_close(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-2, rtol=0)
+        np.testing.assert_allclose(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-2)
 
 
 @settings(max_examples=20)
@@ -53,8 +56,8 @@ def test_any_pair_in_any_company_is_scored_as_the_plain_model_says(
         expected = [log_probs[step, token] for step, token in enumerate(target)]
         assert hypothesis.token_ids == tuple(target)
         np.testing.assert_allclose(hypothesis.token_log_probs, expected, atol=1e-5)
-        np.testing.assert_allclose(hypothesis.attention_weights.numpy(), attention, atol=1e-5)
+        np.testing.assert_allclose(hypothesis.attention_weights, attention, atol=1e-5)
         origins = numpy_model.origins(MODEL, source, target)
-        np.testing.assert_allclose(hypothesis.posterior_weights.numpy(), origins, atol=1e-4)
+        np.testing.assert_allclose(hypothesis.posterior_weights, origins, atol=1e-4)
         assert hypothesis.log_prob == pytest.approx(sum(expected), abs=1e-4)
         assert hypothesis.score == pytest.approx(sum(expected) / length_penalty(len(target), alpha), abs=1e-4)

@@ -11,12 +11,13 @@ import torch
 
 from tests.translator.conftest import COMPUTE_TYPES
 from translator.checkpoint import Checkpoint
+from translator.compute_type import ComputeType, choose_compute_type
 from translator.confidence import Calibration, Evidence
 from translator.config import DecodingOptions
 from translator.decoding import DecodingQueue, Ended
 from translator.errors import CancelledError, CheckpointError, ConfigError, InputError, LanguageError
 from translator.inference import Translation, TranslationRequest, Translator
-from translator.products import ComputeType, choose_compute_type
+from translator.threads import set_thread_count, thread_count
 
 TEXTS = [
     "the small dog sleeps here. Why?",
@@ -40,12 +41,12 @@ def test_a_loaded_model_says_what_it_is(translator: Translator) -> None:
 
 
 def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
-    before = torch.get_num_threads()
+    before = thread_count()
     try:
         Translator.load(checkpoint_folder, threads=1)
-        assert torch.get_num_threads() == 1
+        assert thread_count() == torch.get_num_threads() == 1
     finally:
-        torch.set_num_threads(before)
+        set_thread_count(before)
 
 
 def test_what_no_machine_has_is_refused(checkpoint_folder: Path) -> None:
@@ -64,7 +65,7 @@ def test_loading_can_choose_the_arithmetic(checkpoint_folder: Path, compute_type
 
 
 def test_the_quickest_arithmetic_is_taken_unasked(translator: Translator) -> None:
-    assert translator.compute_type == choose_compute_type("auto", torch.device("cpu"))
+    assert translator.compute_type == choose_compute_type("auto", "cpu")
 
 
 def test_offsets_of_a_scored_pair_are_those_of_the_texts_as_they_came(translator: Translator) -> None:
@@ -111,7 +112,7 @@ def test_words_are_aligned_in_the_words_they_come_in(translator: Translator) -> 
 
 def test_a_model_of_one_direction_aligns_by_that_one(checkpoint: Checkpoint) -> None:
     manifest = replace(checkpoint.manifest, directions=(("en", "de"),))
-    one_way = Translator(checkpoint._replace(manifest=manifest))
+    one_way = Translator(replace(checkpoint, manifest=manifest))
     [links] = one_way.align([["the", "dog"]], [["der", "Hund"]], source="en", target="de")
     assert len({target for _, target in links}) == len(links)  # at most one link for each target word
 
@@ -254,7 +255,7 @@ def test_confidence_is_told_of_the_search_it_was_fitted_with(checkpoint: Checkpo
         source="en", target="de", bias=0.5, weights=Evidence(1.0, 0.0, 0.0, 0.0), right=60.0, test_set="dev",
         sentences=100, expected_calibration_error=0.0,
     )  # fmt: skip
-    translator = Translator(checkpoint._replace(manifest=replace(checkpoint.manifest, calibrations=(curve,))))
+    translator = Translator(replace(checkpoint, manifest=replace(checkpoint.manifest, calibrations=(curve,))))
     search = checkpoint.manifest.decoding
     for options, is_told in ((None, True), (replace(search, n_best=2), True), (replace(search, beam_size=1), False)):
         answer = one(translator, "Why?", options)
@@ -283,17 +284,17 @@ def test_cancelling_stops(translator: Translator) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_several_processes_give_what_one_does(translator: Translator) -> None:
-    texts, before = [*TEXTS, ""] * 3, torch.get_num_threads()
+    texts, before = [*TEXTS, ""] * 3, thread_count()
     told: list[tuple[int, int]] = []
     try:
-        torch.set_num_threads(2)
+        set_thread_count(2)
         torch.ones(500, 500) @ torch.ones(500, 500)  # in a pool of threads that the processes will not have
         wanted = translator.translate(texts, source="en", target="de", options=QUICK)
         found = translator.translate(
             texts, source="en", target="de", options=QUICK, workers=2, progress=lambda *each: told.append(each)
         )
     finally:
-        torch.set_num_threads(before)
+        set_thread_count(before)
     assert [each.text for each in found] == [each.text for each in wanted]
     assert [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=1e-5)
     assert len({total for _, total in told[-1:]} | {done for done, _ in told[-1:]}) == 1

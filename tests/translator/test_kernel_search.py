@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.translator.conftest import make_model, needs_kernels
+from tests.translator.conftest import make_model, needs_kernels, weights_of
+from tests.translator.kernel_stepper import KernelStepper
 from translator import kernels
 from translator.beam_search import BeamSearch
 from translator.config import DecodingOptions
-from translator.decoding_session import DecodingSession
-from translator.engine import DecodingEngine
 from translator.errors import ConfigError
-from translator.kernel_search import KernelSearch, can_search
-from translator.products import ComputeType
-from translator.scoring import Hypothesis
+from translator.kernel_engine import KernelEngine
+from translator.kernel_search import KernelSearch
+from translator.scoring import Hypothesis, length_penalty
 from translator.shortlist import LanguageShortlist, Shortlist
 from translator.stepper import StepOutput
+from translator.threads import set_thread_count, thread_count
 
 pytestmark = needs_kernels
 
@@ -56,18 +56,24 @@ def _library(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def engine(seed: int = 3, *, layers: int = 2, heads: int = 2, lexical_shortcut: bool = True) -> DecodingEngine:
+def engine(
+    seed: int = 3,
+    *,
+    layers: int = 2,
+    heads: int = 2,
+    lexical_shortcut: bool = True,
+    shortlist: Shortlist | None = None,
+) -> KernelEngine:
     model = make_model(
         seed, weight=2.0, decoder_layers=layers, attention_heads=heads, lexical_shortcut=lexical_shortcut
     )
     with torch.no_grad():
         model.output_bias[EOS] += 2.0  # some sentences end by themselves, some are cut
-    return DecodingEngine(model.requires_grad_(False), pad_id=PAD, compute_type="int8")
+    return KernelEngine(weights_of(model), pad_id=PAD, heads=heads, shortlist=shortlist)
 
 
-def both(engine: DecodingEngine, options: DecodingOptions) -> tuple[BeamSearch, KernelSearch]:
-    assert can_search(engine)
-    plain = BeamSearch(engine.session(), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
+def both(engine: KernelEngine, options: DecodingOptions) -> tuple[BeamSearch, KernelSearch]:
+    plain = BeamSearch(KernelStepper(engine), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
     return plain, KernelSearch(engine, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
 
 
@@ -80,8 +86,8 @@ def assert_same(one: list[tuple[int, list[Hypothesis]]], other: list[tuple[int, 
             assert hypothesis.token_log_probs == expected.token_log_probs
             assert hypothesis.log_prob == pytest.approx(expected.log_prob)
             assert hypothesis.score == pytest.approx(expected.score, abs=1e-5)
-            assert torch.equal(hypothesis.attention_weights, expected.attention_weights)
-            torch.testing.assert_close(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-5, rtol=0)
+            assert np.array_equal(hypothesis.attention_weights, expected.attention_weights)
+            np.testing.assert_allclose(hypothesis.posterior_weights, expected.posterior_weights, atol=1e-5)
 
 
 @settings(max_examples=150, deadline=None)
@@ -112,10 +118,10 @@ def test_sentences_that_come_and_go_are_searched_the_same(
     assert_same(list(plain.run().items()), list(by_kernels.run().items()))
 
 
-class Listed(DecodingSession):
+class Listed(KernelStepper):
     """Scores the whole vocabulary and makes that speak of each sentence's pieces alone: what a shortlist means."""
 
-    def __init__(self, engine: DecodingEngine, shortlist: Shortlist) -> None:
+    def __init__(self, engine: KernelEngine, shortlist: Shortlist) -> None:
         super().__init__(engine)
         self.shortlist, self.outside = shortlist, torch.zeros(0, VOCAB, dtype=torch.bool)
 
@@ -130,7 +136,7 @@ class Listed(DecodingSession):
 
     def step(self, token_ids: Tensor, places: Tensor, spare: int = 0) -> StepOutput:
         output = self.step_in_full(token_ids, places)
-        outside = self.outside.index_select(0, places // self._beam_size)
+        outside = self.outside.index_select(0, places // self.beam_size)
         return output._replace(log_probs=output.log_probs.masked_fill(outside, -torch.inf).log_softmax(dim=1))
 
     def keep(self, sentences: Tensor) -> None:
@@ -164,7 +170,7 @@ def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> 
     with torch.no_grad():
         model.output_bias[EOS] += 2.0
         model.output_bias[FORBIDDEN] = -1000.0
-    engine = DecodingEngine(model.requires_grad_(False), pad_id=PAD, compute_type="int8", shortlist=shortlist)
+    engine = KernelEngine(weights_of(model), pad_id=PAD, heads=2, shortlist=shortlist)
     options = DecodingOptions(
         beam_size=1 + seed % 5,
         n_best=1 + (seed % 5) // 2,
@@ -174,7 +180,7 @@ def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> 
         max_length_margin=6,
     )
     oracle = BeamSearch(
-        Listed(DecodingEngine(model, pad_id=PAD, compute_type="int8"), shortlist),
+        Listed(KernelEngine(weights_of(model), pad_id=PAD, heads=2), shortlist),
         bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN,
     )  # fmt: skip
     search = KernelSearch(engine, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
@@ -195,15 +201,43 @@ def test_with_a_shortlist_it_searches_among_each_sentences_pieces(seed: int) -> 
             assert hypothesis.score == pytest.approx(expected.score, abs=1e-3)
 
 
-def test_an_engine_searches_by_the_kernels_where_it_has_them() -> None:
-    kinds = []
-    ways: list[tuple[ComputeType, bool]] = [("int8", True), ("float32", True), ("bfloat16", False)]
-    for compute_type, use_kernels in ways:
-        made = DecodingEngine(
-            make_model(1).requires_grad_(False), pad_id=PAD, compute_type=compute_type, use_kernels=use_kernels
-        )
-        kinds.append(type(made.search(bos_id=BOS, eos_id=EOS, options=DecodingOptions())))
-    assert kinds == [KernelSearch, BeamSearch, BeamSearch]
+@settings(max_examples=60, deadline=None)
+@given(
+    sources=sources,
+    said=st.lists(st.lists(st.integers(4, VOCAB - 1), max_size=6), min_size=4, max_size=4),
+    seed=st.integers(0, 50),
+)
+def test_what_is_given_is_scored_as_a_step_scores_it(
+    sources: list[list[int]], said: list[list[int]], seed: int
+) -> None:
+    """Of the whole vocabulary, forbidden tokens too, whoever else is there and whatever the shortlist."""
+    made = engine(seed, layers=1 + seed % 3, heads=1 + seed % 2, shortlist=make_shortlist(seed, [LANGUAGE]))
+    targets = [[*said[row], EOS] for row in range(len(sources))]
+    for source, target, found in zip(sources, targets, made.force(sources, targets, alpha=0.7), strict=True):
+        stepper, token, looked = KernelStepper(made), BOS, []
+        stepper.admit([source], 1)
+        for place, wanted in enumerate(target):
+            log_probs, weights, *_ = stepper.step_in_full(torch.tensor([token]), torch.tensor([0]))
+            assert found.token_log_probs[place] == pytest.approx(float(log_probs[0, wanted]), abs=1e-4)
+            looked.append(weights[0].numpy())
+            token = wanted
+        assert found.token_ids == tuple(target)
+        assert found.finished
+        assert found.log_prob == pytest.approx(sum(found.token_log_probs))
+        assert found.score == pytest.approx(found.log_prob / length_penalty(len(target), 0.7))
+        np.testing.assert_allclose(found.attention_weights, looked, atol=1e-6)
+        np.testing.assert_allclose(found.posterior_weights.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [np.nan, -np.inf])
+def test_what_cannot_be_scored_is_as_unlikely_as_can_be(bias: float) -> None:
+    model = make_model(3)
+    with torch.no_grad():
+        model.output_bias.fill_(bias)
+    made = KernelEngine(weights_of(model), pad_id=PAD, heads=2)
+    [found] = made.force([[LANGUAGE, 7, EOS]], [[9, 5, EOS]], alpha=1.0)
+    assert found.token_ids == (9, 5, EOS)
+    assert found.token_log_probs == (-1e9,) * 3
 
 
 @pytest.mark.parametrize("wanted", [[0], [3]])
@@ -242,13 +276,13 @@ def test_many_rows_and_threads_give_what_one_gives() -> None:
     made, options = engine(5), DecodingOptions(beam_size=5, n_best=2)
     random = np.random.default_rng(5)
     sources = [[LANGUAGE, *random.integers(5, 24, random.integers(1, 20)).tolist(), EOS] for _ in range(90)]
-    threads, found = torch.get_num_threads(), []
+    threads, found = thread_count(), []
     for count in (1, 3):
-        torch.set_num_threads(count)
+        set_thread_count(count)
         search = KernelSearch(made, bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
         search.admit(sources)
         found.append(list(search.run().items()))
-    torch.set_num_threads(threads)
+    set_thread_count(threads)
     assert_same(*found)
 
 

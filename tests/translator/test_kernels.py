@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.translator.conftest import needs_kernels
+from tests.translator.kernel_calls import attend, best, lstm, multiply, origins, packed
 from translator import kernels
 from translator.batch import pad
 from translator.encoder import Encoder
-from translator.kernel_encoder import KernelEncoder
-from translator.kernels import LEVELS, Int8Product, attend
+from translator.kernel_model import KernelEncoder
+from translator.kernels import LEVELS, Int8Product
 from translator.lstm_cell import lstm_cell
+from translator.threads import set_thread_count, thread_count
 
 pytestmark = needs_kernels
 
@@ -64,7 +66,7 @@ def test_a_product_is_the_sum_of_whole_numbers(rows: int, width: int, out: int, 
     x = (uniform(rows, width) * LEVELS).round() * (bound / LEVELS)  # on a level, so that rounding cannot differ
     levels, of_rows, unit = quantised(weight, x, bound)
     exact = (of_rows @ levels.t()).double() * unit + bias.double()
-    found = at_level(Int8Product(weight, bias, bound=bound), level)(x)
+    found = multiply(at_level(packed(weight, bias, bound=bound), level), x)
     torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=1e-5)
 
 
@@ -74,37 +76,35 @@ def test_a_product_of_many_stretches_is_that_of_its_parts(width: int, out: int, 
     """More blocks than one thread takes at once, odd ones at the end, and rows enough to fetch weights ahead."""
     torch.manual_seed(0)
     weight, bias = torch.randn(out, width), torch.randn(out)
-    whole = Int8Product(weight, bias, bound=1)
-    parts = [Int8Product(*part, bound=1) for part in zip(weight.split(16), bias.split(16), strict=True)]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    whole = packed(weight, bias, bound=1)
+    parts = [packed(*part, bound=1) for part in zip(weight.split(16), bias.split(16), strict=True)]
+    before = thread_count()
+    set_thread_count(threads)
     try:
         for rows in (2, 31, 33, 70, 150):
             x = uniform(rows, width)
-            assert torch.equal(whole(x), torch.cat([part(x) for part in parts], dim=1))
+            assert torch.equal(multiply(whole, x), torch.cat([multiply(part, x) for part in parts], dim=1))
     finally:
-        torch.set_num_threads(before)
+        set_thread_count(before)
 
 
 @settings(max_examples=20)
 @given(rows=rows_of, level=st.sampled_from([VNNI, AMX]), seed=seeds)
 def test_a_row_is_the_same_to_the_bit_alone_and_in_company(rows: int, level: int, seed: int) -> None:
     torch.manual_seed(seed)
-    product = at_level(Int8Product(torch.randn(50, 70), torch.randn(50), bound=1), level)
+    product = at_level(packed(torch.randn(50, 70), torch.randn(50), bound=1), level)
     x = uniform(rows, 70)
-    assert torch.equal(product(x), torch.cat([product(row) for row in x.split(1)]))
+    assert torch.equal(multiply(product, x), torch.cat([multiply(product, row) for row in x.split(1)]))
 
 
-def test_rows_may_come_in_two_parts_and_be_strided() -> None:
-    product = Int8Product(torch.randn(20, 30), None, bound=1)
-    x = uniform(4, 50)
-    whole = x[:, 10:40]
-    assert torch.equal(product(whole[:, :13], whole[:, 13:]), product(whole.contiguous()))
+def test_rows_may_be_strided() -> None:
+    product, x = packed(torch.randn(20, 30), None, bound=1), uniform(4, 50)
+    assert torch.equal(multiply(product, x[:, 10:40]), multiply(product, x[:, 10:40].contiguous()))
 
 
 def test_what_is_larger_than_the_bound_is_cut_off() -> None:
-    product = Int8Product(torch.ones(1, 1), None, bound=1)
-    found = product(torch.tensor([[5.0], [-5.0], [1e9], [-1e9]]))
+    product = packed(torch.ones(1, 1), None, bound=1)
+    found = multiply(product, torch.tensor([[5.0], [-5.0], [1e9], [-1e9]]))
     torch.testing.assert_close(found, torch.tensor([[1.0], [-128 / LEVELS]] * 2))
 
 
@@ -112,25 +112,25 @@ def test_what_is_larger_than_the_bound_is_cut_off() -> None:
 @given(rows=rows_of, width=st.sampled_from([1, 4, 16, 33]), table=st.booleans(), more=st.booleans(), seed=seeds)
 def test_an_lstm_step_is_that_of_pytorch(rows: int, width: int, table: bool, more: bool, seed: int) -> None:
     torch.manual_seed(seed)
-    product = Int8Product(torch.randn(4 * width, 2 * width), torch.randn(4 * width), bound=1)
+    product = packed(torch.randn(4 * width, 2 * width), torch.randn(4 * width), bound=1)
     left, right, cell = uniform(rows, width), uniform(rows, width), torch.randn(rows, width)
     entries, which = torch.randn(7, 4 * width).bfloat16(), torch.randint(7, (rows, 2))[:, 1]  # a column
     added = torch.randn(rows, 4 * width + 9)[:, 5 : 5 + 4 * width]
-    gates = product(left, right).clone()
+    gates = multiply(product, torch.cat([left, right], dim=1))
     gates += entries[which].float() if table else 0.0
     gates += added if more else 0.0
     expected = lstm_cell(gates, cell)
     given_table = (entries, which) if table else None
-    found = product.lstm(cell, left, right, more=added if more else None, table=given_table)
+    found = lstm(product, cell, left, right, more=added if more else None, table=given_table)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("gate", [-200.0, -90.0, -0.1, 0.0, 1e-4, 0.124, 0.126, 3.0, 90.0, 200.0])
 def test_gates_that_are_far_out_neither_overflow_nor_cancel(gate: float) -> None:
-    product = Int8Product(torch.zeros(4, 1), None, bound=1)
+    product = packed(torch.zeros(4, 1), None, bound=1)
     gates, cell = torch.full((1, 4), gate), torch.full((1, 1), 0.3)
     expected = lstm_cell(gates.double().clone(), cell.double())
-    found = product.lstm(cell, torch.zeros(1, 1), more=gates)
+    found = lstm(product, cell, torch.zeros(1, 1), more=gates)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other.float(), rtol=2e-6, atol=1e-37)
 
@@ -139,37 +139,37 @@ def test_gates_that_are_far_out_neither_overflow_nor_cancel(gate: float) -> None
 @given(rows=rows_of, out=st.integers(9, 1200), wanted=st.integers(1, 9), level=st.sampled_from([VNNI, AMX]), seed=seeds)
 def test_the_best_are_those_of_a_full_sort(rows: int, out: int, wanted: int, level: int, seed: int) -> None:
     torch.manual_seed(seed)
-    product = at_level(Int8Product(torch.randn(out, 20), torch.randn(out) * 3, bound=1), level)
+    product = at_level(packed(torch.randn(out, 20), torch.randn(out) * 3, bound=1), level)
     x, allowed = uniform(rows, 20), torch.rand(out) < 0.7
     allowed[:wanted] = True
-    log_probs, ids = product.best(x, allowed=product.bits(allowed), wanted=wanted)
-    everything = product(x).log_softmax(dim=1)
+    log_probs, ids = best(product, x, allowed=allowed, wanted=wanted)
+    everything = multiply(product, x).log_softmax(dim=1)
     expected = everything.masked_fill(~allowed, -torch.inf).sort(dim=1, descending=True, stable=True)
     torch.testing.assert_close(log_probs, expected.values[:, :wanted], rtol=1e-5, atol=1e-5)
     assert torch.equal(ids, expected.indices[:, :wanted])
 
 
 def test_of_equals_the_lower_one_comes_first_whoever_found_it() -> None:
-    product = Int8Product(torch.zeros(1500, 8), None, bound=1)
+    product = packed(torch.zeros(1500, 8), None, bound=1)
     allowed = torch.ones(1500, dtype=torch.bool)
     allowed[1] = False
-    log_probs, ids = product.best(uniform(3, 8), allowed=product.bits(allowed), wanted=4)
+    log_probs, ids = best(product, uniform(3, 8), allowed=allowed, wanted=4)
     assert ids.tolist() == [[0, 2, 3, 4]] * 3
     torch.testing.assert_close(log_probs, torch.full((3, 4), -torch.tensor(1500.0).log().item()))
 
 
 @pytest.mark.parametrize("bias", [-torch.inf, torch.nan], ids=["impossible", "not a number"])
 def test_where_nothing_is_likely_nothing_is_certain(bias: float) -> None:
-    product = Int8Product(torch.randn(20, 8), torch.full((20,), bias), bound=1)
-    log_probs, _ = product.best(uniform(2, 8), allowed=product.bits(torch.ones(20, dtype=torch.bool)), wanted=3)
+    product = packed(torch.randn(20, 8), torch.full((20,), bias), bound=1)
+    log_probs, _ = best(product, uniform(2, 8), allowed=torch.ones(20, dtype=torch.bool), wanted=3)
     assert (log_probs == -torch.inf).all()
 
 
 def test_fewer_than_are_wanted_leave_places_empty() -> None:
-    product = Int8Product(torch.randn(20, 8), None, bound=1)
+    product = packed(torch.randn(20, 8), None, bound=1)
     allowed = torch.zeros(20, dtype=torch.bool)
     allowed[7] = True
-    log_probs, ids = product.best(uniform(2, 8), allowed=product.bits(allowed), wanted=3)
+    log_probs, ids = best(product, uniform(2, 8), allowed=allowed, wanted=3)
     assert ids[:, 0].tolist() == [7, 7]
     assert (log_probs[:, 0] <= 0).all()
     assert (log_probs[:, 1:] == -torch.inf).all()
@@ -226,22 +226,25 @@ def test_the_encoder_is_the_one_that_trains_but_for_rounding(lengths: list[int],
     encoder = Encoder(input_size=10, hidden_size=8, layers=layers, dropout=0.0).eval()
     embedded, source = torch.randn(len(lengths), max(lengths), 10), pad([[5] * length for length in lengths], 0)
     bound = ceil(float(embedded.abs().max()))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    before = thread_count()
+    set_thread_count(threads)
     with torch.no_grad():
-        found = KernelEncoder(encoder, bound=bound)(embedded, source)
+        weights = {name: weight.numpy() for name, weight in encoder.state_dict().items()}
+        outputs, summary = map(
+            torch.from_numpy, KernelEncoder(weights, bound=bound)(embedded.numpy(), source.lengths.numpy())
+        )
         for directions in (encoder.forwards, encoder.backwards):
             for depth, layer in enumerate(directions):
                 directions[depth] = _Rounded(layer, depth or bound)
         expected = encoder(embedded, source)
-    torch.set_num_threads(before)
+    set_thread_count(before)
     real = source.mask[..., None]
     # A number beside the border of two levels may fall on the other side, which is a level's worth somewhere.
-    difference = (found.encoder_outputs - expected.encoder_outputs) * real
+    difference = (outputs - expected.encoder_outputs) * real
     assert difference.abs().max() < 0.02
     assert difference.abs().mean() < 1e-4
-    torch.testing.assert_close(found.summary, expected.summary, atol=0.02, rtol=0)
-    assert (found.encoder_outputs[~source.mask] == 0).all()
+    torch.testing.assert_close(summary, expected.summary, atol=0.02, rtol=0)
+    assert (outputs[~source.mask] == 0).all()
 
 
 @pytest.mark.parametrize("what", ["of an older version", "without a function", "no library", "nothing"])
@@ -266,7 +269,7 @@ def test_what_was_not_built_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(kernels, "_library", lambda: None)
     assert not kernels.available()
     with pytest.raises(RuntimeError, match="the kernels are not available here"):
-        Int8Product(torch.ones(1, 1), None, bound=1)
+        packed(torch.ones(1, 1), None, bound=1)
 
 
 def test_the_kernels_share_the_threads_of_pytorch() -> None:
@@ -290,4 +293,4 @@ def test_origins_are_what_the_readout_says_of_each_position_alone(
     )
     readouts = (states[:, :, None] + sources[:, None]).double().tanh()  # [B, T, S, E]
     expected = (readouts * written[:, :, None].double()).sum(dim=3)
-    torch.testing.assert_close(kernels.origins(states, sources, written), expected.float(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(origins(states, sources, written), expected.float(), rtol=1e-4, atol=1e-4)

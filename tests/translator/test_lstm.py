@@ -11,10 +11,10 @@ from torch import nn
 
 from tests.translator import numpy_model
 from tests.translator.conftest import make_model
+from translator.compute_type import has_bfloat16
 from translator.dropout import dropout_mask
 from translator.lstm import LstmLayer, drop_recurrent_weights
 from translator.packed_lstm import PackedLstm, can_pack
-from translator.products import has_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -39,7 +39,7 @@ def test_the_fused_lstm_is_the_cell_of_the_equations(inputs: int, hidden: int, s
 def test_a_packed_layer_reads_as_the_layer_does(
     dtype: torch.dtype, inputs: int, hidden: int, rows: int, steps: int, seed: int
 ) -> None:
-    if dtype == torch.bfloat16 and not has_bfloat16(CPU):
+    if dtype == torch.bfloat16 and not has_bfloat16("cpu"):
         pytest.skip("this processor does not multiply bfloat16")
     torch.manual_seed(seed)
     layer = LstmLayer(inputs, hidden).eval().to(dtype)

@@ -42,7 +42,7 @@ def save(folder: Path, name: str, *pairs: tuple[str, str], seed: int) -> None:
         directions=tuple(way for pair in pairs for way in (pair, pair[::-1])),
         decoding=replace(OPTIONS, beam_size=seed),
     )
-    save_checkpoint(folder / name, Checkpoint(manifest, model, tokenizer), card="# Random\n")
+    save_checkpoint(folder / name, Checkpoint.of(manifest, model, tokenizer), card="# Random\n")
 
 
 @pytest.fixture(scope="module")

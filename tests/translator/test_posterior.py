@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.translator import numpy_model
-from tests.translator.conftest import COMPUTE_TYPES, make_model
+from tests.translator.conftest import COMPUTE_TYPES, engine_of, make_model
 from translator import posterior
-from translator.engine import DecodingEngine
+from translator.compute_type import ComputeType
 from translator.forced_decoding import score_all
-from translator.products import ComputeType
+from translator.pytorch_engine import PyTorchEngine
 from translator.tokenizer import Tokenizer
 
 EOS = Tokenizer.eos_id
@@ -26,20 +26,20 @@ def test_each_position_counts_by_its_attention_and_what_it_alone_would_say(
 ) -> None:
     model = make_model(5, attention_heads=heads, lexical_shortcut=shortcut)
     expected = [numpy_model.origins(model, source, target) for source, target in PAIRS]
-    engine = DecodingEngine(model, pad_id=Tokenizer.pad_id, compute_type=compute_type)
+    engine = engine_of(model, compute_type)
     for hypothesis, origins in zip(score_all(engine, PAIRS, alpha=0.0), expected, strict=True):
-        np.testing.assert_allclose(hypothesis.posterior_weights.numpy(), origins, atol=TOLERANCE[compute_type])
-        np.testing.assert_allclose(hypothesis.posterior_weights.sum(dim=1).numpy(), 1, atol=1e-5)
+        np.testing.assert_allclose(hypothesis.posterior_weights, origins, atol=TOLERANCE[compute_type])
+        np.testing.assert_allclose(hypothesis.posterior_weights.sum(axis=1), 1, atol=1e-5)
 
 
 @given(st.integers(1, 400))
 @settings(max_examples=20)
 def test_how_many_are_looked_at_together_changes_nothing(most: int) -> None:
     model = make_model(5)
-    engine = DecodingEngine(model, pad_id=Tokenizer.pad_id)
+    engine = PyTorchEngine(model, pad_id=Tokenizer.pad_id)
     together = score_all(engine, PAIRS, alpha=0.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(posterior, "MOST_AT_ONCE", most)
         apart = score_all(engine, PAIRS, alpha=0.0)
     for one, other in zip(together, apart, strict=True):
-        np.testing.assert_allclose(one.posterior_weights.numpy(), other.posterior_weights.numpy(), atol=1e-6)
+        np.testing.assert_allclose(one.posterior_weights, other.posterior_weights, atol=1e-6)

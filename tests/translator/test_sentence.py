@@ -1,11 +1,11 @@
 """One sentence: read into ids and offsets, and written from a hypothesis made by hand."""
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
+from translator.arrays import Array
 from translator.scoring import Hypothesis
 from translator.sentence import SourceSentence, read_sentence, read_target, write_sentence
 from translator.text import normalise, words
@@ -19,13 +19,13 @@ def read(tokenizer: Tokenizer, text: str, start: int = 0) -> SourceSentence:
 
 
 def answer(
-    tokenizer: Tokenizer, sentence: SourceSentence, *, looks: Tensor | None = None, finished: bool = True
+    tokenizer: Tokenizer, sentence: SourceSentence, *, looks: Array | None = None, finished: bool = True
 ) -> Hypothesis:
     """The sentence said again, each piece looking at its source; `looks` puts other attention in its place."""
     token_ids = tuple(sentence.ids[1:]) if finished else tuple(sentence.ids[1:-1])
     steps = len(token_ids)
-    attention = torch.eye(len(sentence.ids))[1:][:steps] if looks is None else looks
-    return Hypothesis(token_ids, (-0.5,) * steps, -0.5 * steps, -1.25, torch.empty(0), attention, finished)
+    attention = np.eye(len(sentence.ids), dtype=np.float32)[1:][:steps] if looks is None else looks
+    return Hypothesis(token_ids, (-0.5,) * steps, -0.5 * steps, -1.25, np.zeros(0, np.float32), attention, finished)
 
 
 def test_reading_puts_the_wanted_language_first_and_eos_last(tokenizer: Tokenizer) -> None:
@@ -101,12 +101,12 @@ def test_a_composed_letter_is_linked_with_its_combining_mark(tokenizer: Tokenize
     assert [text[link.source_start : link.source_end] for link in written.alignment] == ["Fu\u0308nf", "u\u0308"]
 
 
-def looking_at(sentence: SourceSentence, place: int, *, from_unknown: bool = True) -> Tensor:
+def looking_at(sentence: SourceSentence, place: int, *, from_unknown: bool = True) -> Array:
     """Attention where every unknown piece looks at one source piece."""
-    attention = torch.eye(len(sentence.ids))[1:]
+    attention = np.eye(len(sentence.ids), dtype=np.float32)[1:]
     for step, token_id in enumerate(sentence.ids[1:]):
         if token_id == Tokenizer.unk_id and from_unknown:
-            attention[step] = torch.eye(len(sentence.ids))[place]
+            attention[step] = np.eye(len(sentence.ids), dtype=np.float32)[place]
     return attention
 
 
@@ -128,7 +128,7 @@ def test_unknown_pieces_are_copied_once_each(tokenizer: Tokenizer) -> None:
 
 def test_what_the_text_says_once_is_copied_once(tokenizer: Tokenizer) -> None:
     sentence, twice = read(tokenizer, "the \u2665"), read(tokenizer, "\u2665 the \u2665")
-    looks = torch.zeros(len(twice.ids) - 1, len(sentence.ids))
+    looks = np.zeros((len(twice.ids) - 1, len(sentence.ids)), np.float32)
     looks[:, sentence.ids.index(Tokenizer.unk_id)] = 1
     written = write_sentence(sentence, answer(tokenizer, twice, looks=looks), tokenizer=tokenizer)
     assert written.text == "\u2665 the"
@@ -151,14 +151,14 @@ def test_copies_in_a_row_are_apart_if_they_were(tokenizer: Tokenizer) -> None:
     sentence = read(tokenizer, "\u2665 \u2666")
     unknown = [place for place, piece in enumerate(sentence.ids) if piece == Tokenizer.unk_id]
     without_space = sentence._replace(ids=[sentence.ids[0], *[Tokenizer.unk_id] * len(unknown), Tokenizer.eos_id])
-    looks = torch.eye(len(sentence.ids))[[*unknown, len(sentence.ids) - 1]]
+    looks = np.eye(len(sentence.ids), dtype=np.float32)[[*unknown, len(sentence.ids) - 1]]
     written = write_sentence(sentence, answer(tokenizer, without_space, looks=looks), tokenizer=tokenizer)
     assert written.text == "\u2665 \u2666"
 
 
 def test_an_unknown_piece_copies_the_whole_word_if_there_is_no_unknown_one(tokenizer: Tokenizer) -> None:
     sentence, target = read(tokenizer, "Zebrafink"), read(tokenizer, "\u2665")
-    looks = torch.zeros(len(target.ids) - 1, len(sentence.ids))
+    looks = np.zeros((len(target.ids) - 1, len(sentence.ids)), np.float32)
     looks[:, len(sentence.ids) - 2] = 1  # its last letter
     written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
     assert written.text == "Zebrafink"
@@ -166,7 +166,7 @@ def test_an_unknown_piece_copies_the_whole_word_if_there_is_no_unknown_one(token
 
 def test_a_known_word_is_copied_once(tokenizer: Tokenizer) -> None:
     sentence, target = read(tokenizer, "Zebrafink"), read(tokenizer, "\u2665 a \u2666")
-    looks = torch.zeros(len(target.ids) - 1, len(sentence.ids))
+    looks = np.zeros((len(target.ids) - 1, len(sentence.ids)), np.float32)
     looks[:, len(sentence.ids) - 2] = 1
     written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
     assert written.text == "Zebrafink a"
@@ -174,7 +174,7 @@ def test_a_known_word_is_copied_once(tokenizer: Tokenizer) -> None:
 
 def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> None:
     sentence, target = read(tokenizer, "the \u2665 dog"), read(tokenizer, "the dog")
-    looks = torch.ones(len(target.ids) - 1, len(sentence.ids)) / len(sentence.ids)
+    looks = np.full((len(target.ids) - 1, len(sentence.ids)), 1 / len(sentence.ids), np.float32)
     written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
     assert written.text == "the dog"
     assert written.warnings == ("'\u2665' was to be copied and is missing from the translation.",)
@@ -182,7 +182,7 @@ def test_what_is_missing_from_the_translation_is_said(tokenizer: Tokenizer) -> N
 
 def test_a_number_that_was_lost_with_what_it_stands_in_is_not_told_again(tokenizer: Tokenizer) -> None:
     sentence, target = read(tokenizer, "the dog 3/4/2024"), read(tokenizer, "the dog")
-    looks = torch.ones(len(target.ids) - 1, len(sentence.ids)) / len(sentence.ids)
+    looks = np.full((len(target.ids) - 1, len(sentence.ids)), 1 / len(sentence.ids), np.float32)
     written = write_sentence(sentence, answer(tokenizer, target, looks=looks), tokenizer=tokenizer)
     assert written.warnings == ("'3/4/2024' was to be copied and is missing from the translation.",)
 
@@ -203,7 +203,7 @@ def test_a_translation_that_was_cut_is_said_to_be(tokenizer: Tokenizer, text: st
 def test_a_translation_that_goes_round_in_circles_is_said_to(tokenizer: Tokenizer) -> None:
     source = read(tokenizer, "the cat")
     round_it_goes = read(tokenizer, "the dog the dog the dog the dog")
-    looks = torch.ones(len(round_it_goes.ids) - 1, len(source.ids)) / len(source.ids)
+    looks = np.full((len(round_it_goes.ids) - 1, len(source.ids)), 1 / len(source.ids), np.float32)
     written = write_sentence(source, answer(tokenizer, round_it_goes, looks=looks), tokenizer=tokenizer)
     assert written.warnings == ("The translation of 'the cat' repeats itself where the text does not.",)
 

@@ -1,6 +1,7 @@
 """The shortlist: what a sentence may be translated with, and what comes of it in the engine and in a search."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,16 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 from torch import Tensor
 
-from tests.translator.conftest import COMPUTE_TYPES, make_model
+from tests.translator.conftest import PYTORCH_TYPES, make_model
 from tests.translator.full_beams import FullBeams
 from translator.beam_search import BeamSearch
 from translator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, verify_checkpoint
+from translator.compute_type import ComputeType
 from translator.config import DecodingOptions
-from translator.engine import DecodingEngine
 from translator.errors import CheckpointError
 from translator.forced_decoding import score_all
 from translator.inference import Translator
-from translator.products import ComputeType
+from translator.pytorch_engine import PyTorchEngine
 from translator.scoring import Hypothesis
 from translator.shortlist import LanguageShortlist, Shortlist
 
@@ -92,7 +93,7 @@ def test_what_is_no_shortlist_is_refused(content: bytes) -> None:
 def test_a_checkpoint_keeps_its_shortlist_and_sees_that_it_is_whole(checkpoint: Checkpoint, tmp_path: Path) -> None:
     starts = np.arange(checkpoint.tokenizer.vocab_size + 1)
     listed = Shortlist({6: LanguageShortlist(np.array([EOS]), starts, starts[:-1])}, forbidden_ids=FORBIDDEN)
-    save_checkpoint(tmp_path / "listed", checkpoint._replace(shortlist=listed), card="")
+    save_checkpoint(tmp_path / "listed", replace(checkpoint, shortlist=listed), card="")
     loaded = load_checkpoint(tmp_path / "listed").shortlist
     assert loaded is not None
     assert loaded.to_bytes() == listed.to_bytes()
@@ -123,11 +124,11 @@ def spread(log_probs: Tensor, token_ids: Tensor) -> Tensor:
     return whole
 
 
-@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+@pytest.mark.parametrize("compute_type", PYTORCH_TYPES)
 def test_a_step_says_of_the_listed_pieces_what_the_whole_vocabulary_says_of_them(compute_type: ComputeType) -> None:
     tolerance = 1e-5 if compute_type == "float32" else 0.05
-    engine = DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
-    session, full = FullBeams(engine), FullBeams(DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type))
+    engine = PyTorchEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
+    session, full = FullBeams(engine), FullBeams(PyTorchEngine(MODEL, pad_id=PAD, compute_type=compute_type))
     session.admit(SOURCES, 2)
     full.admit(SOURCES, 2)
     for token in (BOS, 9, 20):
@@ -148,12 +149,12 @@ def test_a_step_says_of_the_listed_pieces_what_the_whole_vocabulary_says_of_them
             assert int((found[row] > -torch.inf).sum()) == len(listed)
 
 
-def engine_with(shortlist: Shortlist | None) -> DecodingEngine:
-    return DecodingEngine(MODEL, pad_id=PAD, shortlist=shortlist)
+def engine_with(shortlist: Shortlist | None) -> PyTorchEngine:
+    return PyTorchEngine(MODEL, pad_id=PAD, shortlist=shortlist)
 
 
 def searched(
-    engine: DecodingEngine, sources: Sequence[Sequence[int]], beam_size: int, options: DecodingOptions | None = None
+    engine: PyTorchEngine, sources: Sequence[Sequence[int]], beam_size: int, options: DecodingOptions | None = None
 ) -> list[list[Hypothesis]]:
     options = options or DecodingOptions(beam_size=beam_size, n_best=beam_size)
     search = BeamSearch(engine.session(), bos_id=BOS, eos_id=EOS, options=options, forbidden_ids=FORBIDDEN)
@@ -194,11 +195,11 @@ def test_no_search_leaves_its_list() -> None:
             assert {token for each in hypotheses for token in each.token_ids} <= set(listed.tolist())
 
 
-@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+@pytest.mark.parametrize("compute_type", PYTORCH_TYPES)
 @settings(max_examples=20)
 @given(order=st.permutations(range(len(SOURCES))), beam_size=st.integers(1, 3))
 def test_company_changes_nothing(compute_type: ComputeType, order: list[int], beam_size: int) -> None:
-    engine = DecodingEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
+    engine = PyTorchEngine(MODEL, pad_id=PAD, compute_type=compute_type, shortlist=make_shortlist())
     together = searched(engine, [SOURCES[number] for number in order], beam_size)
     for number, found in zip(order, together, strict=True):
         [alone] = searched(engine, [SOURCES[number]], beam_size)
@@ -215,7 +216,7 @@ def test_sentences_that_join_and_leave_keep_their_lists() -> None:
     session.keep(torch.tensor([0, 2]))
     said = session.step(torch.tensor([9, 10]))
     assert said.token_ids is not None
-    alone = FullBeams(DecodingEngine(MODEL, pad_id=PAD))
+    alone = FullBeams(PyTorchEngine(MODEL, pad_id=PAD))
     alone.admit(SOURCES[3:4], 1)
     alone.step(torch.tensor([BOS]))
     expected = in_full(alone, torch.tensor([10]), SOURCES[3])[0]
@@ -296,7 +297,7 @@ def test_a_translator_may_do_without_its_shortlist(checkpoint: Checkpoint, tmp_p
     starts = np.arange(checkpoint.tokenizer.vocab_size + 1)
     german = checkpoint.tokenizer.language_id("de")
     listed = Shortlist({german: LanguageShortlist(np.array([EOS]), starts, starts[:-1])}, forbidden_ids=FORBIDDEN)
-    save_checkpoint(tmp_path / "listed", checkpoint._replace(shortlist=listed), card="")
+    save_checkpoint(tmp_path / "listed", replace(checkpoint, shortlist=listed), card="")
     text = ["the small dog sleeps."]
     plain = Translator(checkpoint).translate(text, source="en", target="de")
     loaded = Translator.load(tmp_path / "listed", compute_type="float32", use_shortlist=False)

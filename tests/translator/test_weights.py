@@ -1,12 +1,27 @@
 """Stored weights: float32 bit by bit, bfloat16 and int8 within the error that can be derived."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
-from translator.weights import SCALE, StoredType, pack_weights, unpack_weights
+from translator.arrays import widened
+from translator.model import TranslationModel
+from translator.weights import (
+    SCALE,
+    StoredType,
+    expected_shapes,
+    pack_weights,
+    read_weights,
+    unpack_weights,
+    write_weights,
+)
 
 TINY = torch.finfo(torch.float32).tiny  # rows of smaller weights than this share its step
 sizes = st.integers(1, 6)
@@ -22,10 +37,10 @@ def matrices(draw: st.DrawFn) -> Tensor:
 
 
 def round_trip(weight: Tensor, stored_type: StoredType) -> Tensor:
-    unpacked = unpack_weights(pack_weights({"layer.weight": weight}, stored_type))
+    unpacked = unpack_weights(pack_weights({"layer.weight": weight.numpy()}, stored_type))
     assert list(unpacked) == ["layer.weight"]
-    assert unpacked["layer.weight"].dtype == torch.float32
-    return unpacked["layer.weight"]
+    assert unpacked["layer.weight"].dtype == np.float32
+    return torch.from_numpy(unpacked["layer.weight"])
 
 
 @given(matrices())
@@ -51,9 +66,9 @@ def test_int8_is_off_by_at_most_half_a_step_of_its_row(weight: Tensor) -> None:
 
 @given(matrices())
 def test_int8_uses_its_whole_range_and_not_minus_128(weight: Tensor) -> None:
-    packed = pack_weights({"w": weight}, "int8")
-    steps = packed["w"].int()
-    assert packed["w"].dtype == torch.int8
+    packed = pack_weights({"w": weight.numpy()}, "int8")
+    steps = torch.from_numpy(packed["w"]).int()
+    assert packed["w"].dtype == np.int8
     assert packed["w" + SCALE].shape == (len(weight),)
     for row, original in zip(steps, weight, strict=True):
         assert row.abs().max() == (127 if original.abs().max() >= TINY else row.abs().max())
@@ -67,20 +82,40 @@ def test_int8_keeps_what_is_a_whole_number_of_steps() -> None:
 
 @pytest.mark.parametrize("stored_type", ["float32", "bfloat16", "int8"])
 def test_vectors_stay_float32(stored_type: StoredType) -> None:
-    bias = torch.tensor([1 / 3, 1e-30, -1e9])
+    bias = np.array([1 / 3, 1e-30, -1e9], dtype=np.float32)
     packed = pack_weights({"bias": bias}, stored_type)
     assert list(packed) == ["bias"]
-    assert torch.equal(packed["bias"], bias)
+    assert np.array_equal(packed["bias"], bias)
 
 
 @pytest.mark.parametrize(("stored_type", "size"), [("float32", 4), ("bfloat16", 2), ("int8", 1)])
 def test_a_matrix_takes_the_bytes_of_its_type(stored_type: StoredType, size: int) -> None:
-    packed = pack_weights({"w": torch.randn(10, 100)}, stored_type)["w"]
-    assert packed.element_size() * packed.numel() == 1000 * size
+    assert pack_weights({"w": np.ones((10, 100), dtype=np.float32)}, stored_type)["w"].nbytes == 1000 * size
 
 
 @pytest.mark.parametrize("stored_type", ["float32", "bfloat16", "int8"])
-def test_what_is_packed_can_go_into_a_file(stored_type: StoredType) -> None:
-    parameter = torch.nn.Parameter(torch.randn(4, 6).t().double())
-    packed = pack_weights({"w": parameter}, stored_type)
-    assert all(tensor.is_contiguous() and not tensor.requires_grad for tensor in packed.values())
+def test_what_is_written_is_read_here_and_by_safetensors_itself(tmp_path: Path, stored_type: StoredType) -> None:
+    weights = {"w": torch.randn(6, 4).t().numpy(), "b": np.arange(3, dtype=np.float32)}
+    packed = pack_weights(weights, stored_type)
+    write_weights(packed, tmp_path / "file")
+    found = read_weights((tmp_path / "file").read_bytes())
+    assert found.keys() == packed.keys()
+    theirs = load_file(tmp_path / "file")
+    for name, array in packed.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array)
+        as_float = theirs[name].float().numpy()
+        assert np.array_equal(as_float, widened(array) if array.dtype == np.uint16 else array.astype(np.float32))
+
+
+@pytest.mark.parametrize("lexical_shortcut", [False, True])
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 1), (2, 3)])
+def test_the_shapes_that_are_expected_are_those_of_the_model(
+    lexical_shortcut: bool, encoder_layers: int, decoder_layers: int
+) -> None:
+    sizes: dict[str, Any] = {
+        "vocab_size": 24, "embedding_size": 8, "encoder_layers": encoder_layers, "encoder_size": 6,
+        "decoder_layers": decoder_layers, "decoder_size": 10, "lexical_shortcut": lexical_shortcut,
+    }  # fmt: skip
+    model = TranslationModel(**sizes, attention_heads=2, dropout=0.0)
+    assert expected_shapes(**sizes) == {name: tuple(weight.shape) for name, weight in model.state_dict().items()}

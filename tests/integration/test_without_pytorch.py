@@ -1,0 +1,53 @@
+"""Where there are kernels, neither translating nor serving loads PyTorch, which takes longer than all else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.translator.conftest import needs_kernels
+
+pytestmark = needs_kernels
+
+FORBIDDEN = "import sys; sys.modules['torch'] = None\n"  # whoever imports it now fails
+TRANSLATE = """
+from translator.inference import Translator
+if __name__ == "__main__":
+    translator = Translator.load(threads=1)
+    said = translator.translate(["How are you? Good night!"] * 2, source="en", target="fr", workers=2)[0]
+    again = translator.score([said.text], ["How are you? Good night!"], source="fr", target="en")[0]
+    links = translator.align([["the", "cat"]], [["die", "Katze"]], source="en", target="de")
+    print(said.text, said.alignment[:1], again.tokens[:1], links)
+"""
+SERVE = """
+import asyncio
+from api.app import create_app, open_models
+from api.settings import Settings
+from fastapi.testclient import TestClient
+for workers in (1, 2):
+    settings = Settings(workers=workers)
+    with TestClient(create_app(settings, open_models(settings))) as client:
+        answer = client.post("/translate", json={"q": "Good night!", "source": "en", "target": "de"})
+        print(answer.json()["translatedText"])
+"""
+COMMAND = """
+from carousel.__main__ import main
+sys.argv = ["carousel", "translate", "--from", "en", "--to", "de", "--text", "Good night!", "--json"]
+main()
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("what", [TRANSLATE, SERVE, COMMAND], ids=["translate", "serve", "command"])
+def test_it_runs_where_pytorch_cannot_be_loaded(what: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN + what],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Bonne nuit" in done.stdout or "Gute Nacht" in done.stdout
