@@ -11,6 +11,7 @@ import typer
 from carousel import (
     __version__,
     align,
+    back_translate,
     calibrate,
     characters,
     evaluate,
@@ -60,6 +61,7 @@ app.add_typer(keys.keys, name="keys")
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("link", epilog=link.EXAMPLES)(link.link)
 app.command("characters", epilog=characters.EXAMPLES)(characters.characters)
+app.command("back-translate", epilog=back_translate.EXAMPLES)(back_translate.back_translate)
 app.command("shortlist", epilog=shortlist.EXAMPLES)(shortlist.shortlist)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)

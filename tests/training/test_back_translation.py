@@ -1,0 +1,117 @@
+"""What one corpus lacks of another's sentences is translated, ranked both ways, and the least sure is dropped."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.training.small_run import SOURCES, TARGETS, make_trainer, write_lines
+from training import back_translation
+from training.back_translation import Made, _choose, _is_sound, _lacking, _surest, back_translate
+from training.cleaning import CleaningConfig
+from training.config import CorpusConfig
+from translator.checkpoint import load_checkpoint
+from translator.compute_type import choose_compute_type
+from translator.engine import make_engine
+from translator.errors import ConfigError, CorpusError
+from translator.tokenizer import Tokenizer
+
+EOS, UNK = Tokenizer.eos_id, Tokenizer.unk_id
+
+
+def corpus(folder: Path, target: str, lines: list[str], others: list[str] | None = None) -> CorpusConfig:
+    source_file = write_lines(folder / f"{target}.en", lines)
+    target_file = write_lines(folder / f"{target}.{target}", others or [f"{target} {line}" for line in lines])
+    return CorpusConfig(source="en", target=target, source_file=source_file, target_file=target_file)
+
+
+def test_a_corpus_lacks_what_others_say_in_its_language(tmp_path: Path) -> None:
+    german = corpus(tmp_path, "de", ["The cat sleeps.", "the dog eats!", "A word", "Who is there?", "THIS IS LOUD."])
+    french = corpus(tmp_path, "fr", ["The dog eats.", "We all  sleep.", "yes no."])
+    spanish = corpus(tmp_path, "es", ["Two cats eat."])
+    found = _lacking([german, french, spanish])
+    assert found == {
+        ("en", "de"): ["Two cats eat.", "We all sleep."],  # the dog is there, with other marks
+        ("en", "fr"): ["The cat sleeps.", "Two cats eat.", "Who is there?"],
+        ("en", "es"): ["The cat sleeps.", "The dog eats.", "We all sleep.", "Who is there?"],
+    }
+
+
+def test_corpora_of_one_pair_lack_nothing_of_each_other(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    assert not _lacking([corpus(tmp_path, "de", ["The cat sleeps."]), corpus(tmp_path / "more", "de", ["A dog eats."])])
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "sound"), [((7, EOS), True), ((EOS,), False), ((7, 8), False), ((7, UNK, EOS), False)]
+)
+def test_what_has_no_end_says_nothing_or_cannot_be_spelt_is_no_candidate(
+    token_ids: tuple[int, ...], sound: bool
+) -> None:
+    assert _is_sound(token_ids) == sound
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    make_trainer(folder, corpus={"both_directions": True}).run()
+    return folder
+
+
+def test_the_candidate_that_both_ways_like_best_is_taken(run: Path) -> None:
+    checkpoint = load_checkpoint(run / "small" / "best")
+    tokenizer = checkpoint.tokenizer
+    engine = make_engine(checkpoint, compute_type=choose_compute_type("float32", "cpu"))
+    back, sentence = tokenizer.language_id("en"), tokenizer.encode(SOURCES[0])
+    candidates = [[*tokenizer.encode(text), EOS] for text in (TARGETS[0], TARGETS[-1], TARGETS[3])]
+    ways_back = [engine.force([[back, *candidate]], [[*sentence, EOS]], alpha=1.0)[0].score for candidate in candidates]
+    ahead = [-5.0, -5.0, -5.0]
+    [made, none, unknown] = _choose(
+        engine, tokenizer, [sentence, sentence, [UNK]], [candidates, [], candidates], [ahead, [], ahead], back
+    )
+    best = ways_back.index(max(ways_back))
+    assert made is not None
+    assert made.text == tokenizer.decode(candidates[best]).text
+    assert made.score == pytest.approx(-5.0 + back_translation.WAY_BACK * ways_back[best], abs=1e-4)
+    assert none is None
+    assert unknown is None
+
+
+def test_the_surest_are_kept_in_their_order() -> None:
+    sentences = ["a b c", "d e f", "g h i", "j k l", "m n o"]
+    made = [Made("A", -3.0), None, Made("B", -1.0), Made("j, k l.", -0.1), Made("C" * 300, 0.0)]
+    cleaning = CleaningConfig()
+    assert _surest(sentences, made, 1.0, cleaning) == [("a b c", "A"), ("g h i", "B")]  # no copies, no odd lengths
+    assert _surest(sentences, made, 0.5, cleaning) == [("g h i", "B")]
+    assert _surest(sentences, [None] * 5, 1.0, cleaning) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_files_are_made_for_what_is_lacking(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both corpora are of one pair, which lack nothing; so the other's sentences are said to be lacking."""
+    lacking = {("en", "de"): SOURCES[:3]}
+    monkeypatch.setattr(back_translation, "_lacking", lambda _: lacking)
+    reports = back_translate(run / "small" / "best", tmp_path / "made", run / "small.toml", keep=1.0, limit=2)
+    assert [(each.source, each.target, each.found) for each in reports] == [("en", "de", 3)]
+    english, german = (
+        gzip.decompress((tmp_path / "made" / f"en-de.{language}.gz").read_bytes()).decode().splitlines()
+        for language in ("en", "de")
+    )
+    assert len(english) == len(german) == reports[0].kept <= 2
+    assert set(english) <= set(lacking["en", "de"])
+    again = back_translate(run / "small" / "best", tmp_path / "made", run / "small.toml", keep=1.0, limit=2)
+    assert again == reports  # the same draw, and what was made may be made again
+
+
+def test_what_cannot_be_translated_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    best, config = run / "small" / "best", run / "small.toml"
+    with pytest.raises(CorpusError, match="have no sentences that another one lacks"):
+        back_translate(best, tmp_path / "made", config)
+    with pytest.raises(ConfigError, match="keep is 0, wanted more than 0 and at most 1"):
+        back_translate(best, tmp_path / "made", config, keep=0)
+    monkeypatch.setattr(back_translation, "_lacking", lambda _: {("en", "fr"): ["the cat sleeps"]})
+    with pytest.raises(ConfigError, match="does not translate en to fr and back; it was taught: en to de, de to en"):
+        back_translate(best, tmp_path / "made", config)
+    with pytest.raises(ConfigError, match=r"holds .*, which would be lost: name another folder"):
+        back_translate(best, run, config)
+    assert not (tmp_path / "made").exists()
