@@ -8,26 +8,38 @@ ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 RUN python -m venv /opt/carousel
-# For translator/kernels.c. Where it is not to be had the image is made without them, and translates at half the speed.
+# For translator/kernels.c. Where it is not to be had the image is made without them, with PyTorch, and translates at half
+# the speed.
 RUN command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; } \
  || echo 'There is no C compiler: translator/kernels.c is left out.'
 
+# PyTorch is most of an image, and on x86-64 nothing that serving runs needs it: the kernels do. "yes" puts it in all the
+# same, for processors without AVX2; where there are no kernels at all (ARM) it is in unless "no" keeps it out.
+ARG PYTORCH=auto
 # The requirements first: this layer is built again only when they change, not when the code does.
 COPY pyproject.toml constraints.txt ./
-COPY carousel/__init__.py carousel/__init__.py
-RUN mkdir translator training && touch README.md LICENSE translator/kernels.c translator/kernels_avx2.c translator/processor.h translator/search.h translator/search_answers.h translator/search_choice.h translator/search_state.h translator/search_step.h translator/vectors.h translator/wide.h translator/narrow.h training/kernels.c \
- && /opt/carousel/bin/pip install --no-compile -c constraints.txt '.[serve,redis,postgresql]'
+RUN if [ "$PYTORCH" = auto ]; then [ "$(uname -m)" = x86_64 ] && command -v cc >/dev/null && PYTORCH=no || PYTORCH=yes; fi \
+ && /opt/carousel/bin/python -c 'import sys, tomllib; \
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+extras = project["optional-dependencies"]; \
+wanted = project["dependencies"] + extras["serve"] + extras["redis"] + extras["postgresql"]; \
+print(*(each for each in wanted if sys.argv[1] == "yes" or not each.startswith("torch")), sep="\n")' "$PYTORCH" > requirements.txt \
+ && /opt/carousel/bin/pip install --no-compile -c constraints.txt -r requirements.txt setuptools
 COPY README.md LICENSE ./
 COPY carousel carousel
 COPY translator translator
 COPY api api
-RUN rm -rf build training && /opt/carousel/bin/pip install --no-compile --no-deps --force-reinstall .
+# training/kernels.c is named in pyproject.toml; where it has nothing in it nothing is made of it.
+RUN mkdir training && touch training/kernels.c && /opt/carousel/bin/pip install --no-compile --no-deps --no-build-isolation . \
+ && rm -rf build training
 
-# Only what runs: no headers, no test programs, no pip. Then the service is imported, a language told, and one sentence translated: that
-# proves that all is there, and leaves bytecode for what serving uses, so that a read-only container starts quickly.
+# Only what runs: no headers, no test programs, no pip. The kernels' threads are OpenMP's, whose library lies beside them
+# unless PyTorch brings it. Then the service is imported, a language told, and one sentence translated: that proves that
+# all is there, and leaves bytecode for what serving uses, so that a read-only container starts quickly.
 RUN site=$(/opt/carousel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
- && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share \
- && find "$site"/torch/bin -type f ! -name torch_shm_manager -delete \
+ && rm -rf "$site"/torch/include "$site"/torch/test "$site"/torch/share "$site"/training \
+ && if [ -d "$site"/torch ]; then find "$site"/torch/bin -type f ! -name torch_shm_manager -delete; \
+    elif command -v cc >/dev/null; then cp "$(cc -print-file-name=libgomp.so.1)" "$site"/translator/; fi \
  && find "$site" -name tests -type d -not -path '*/torch/*' -prune -exec rm -rf {} + \
  && /opt/carousel/bin/pip uninstall --quiet --yes pip setuptools \
  && find /opt/carousel -name __pycache__ -type d -prune -exec rm -rf {} + \

@@ -1,5 +1,6 @@
 """In which arithmetic a model decodes: what is asked for, and what the machine has."""
 
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 from translator import kernels
@@ -38,13 +39,31 @@ def has_bfloat16(device: str) -> bool:
     return on_processor(device) and _processor_has("_is_avx512_bf16_supported")
 
 
+def require_pytorch() -> None:
+    """Refuses what only PyTorch can do where it is not installed, as in a container that was made without it.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "PyTorch is not installed, which computes all but int8 on a processor with Carousel's kernels (x86-64 with "
+            "AVX2): install torch, or build the container with --build-arg PYTORCH=yes."
+        )
+
+
 def on_processor(device: str) -> bool:
     """Whether a device, as PyTorch names it, is the processor itself."""
     return device.split(":")[0] == "cpu"
 
 
 def _processor_has(question: str) -> bool:
-    """Asks PyTorch, by private names that every version this project supports has; a missing one means no."""
+    """Asks PyTorch, by private names that every version this project supports has; a missing one means no.
+
+    Raises:
+        ConfigError: PyTorch is not there.
+    """
+    require_pytorch()
     import torch
 
     return bool(getattr(torch.cpu, question, lambda: False)())

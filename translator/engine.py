@@ -9,7 +9,7 @@ from typing import Protocol
 
 from translator import kernels
 from translator.checkpoint import Checkpoint
-from translator.compute_type import ComputeType, on_processor
+from translator.compute_type import ComputeType, on_processor, require_pytorch
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.kernel_engine import KernelEngine
@@ -89,12 +89,13 @@ def make_engine(
         use_kernels: Whether int8 is computed by our own kernels where they are; else by PyTorch.
 
     Raises:
-        ConfigError: There is no such device.
+        ConfigError: There is no such device, or no PyTorch where it is needed.
     """
     pad_id, shortlist = checkpoint.tokenizer.pad_id, checkpoint.shortlist if use_shortlist else None
     if compute_type == "int8" and use_kernels and on_processor(device) and kernels.available():
         heads = checkpoint.manifest.model.attention_heads
         return KernelEngine(checkpoint.weights, pad_id=pad_id, heads=heads, shortlist=shortlist)
+    require_pytorch()
     from translator.pytorch_engine import PyTorchEngine
 
     tell_pytorch()

@@ -100,11 +100,12 @@ def _library() -> Library | None:
 def _load_openmp() -> None:
     """Loads the libgomp that PyTorch brings, so that there is one pool of threads whether or not PyTorch comes later.
 
-    Where it has none by that name the kernels take the system's.
+    Without PyTorch it is one that lies beside the kernels, as in the container; else they take the system's.
     """
-    if (torch := find_spec("torch")) is not None and torch.origin is not None:
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(str(Path(torch.origin).parent / "lib" / "libgomp.so.1"), mode=ctypes.RTLD_GLOBAL)
+    found = find_spec("torch")
+    folder = Path(found.origin).parent / "lib" if found and found.origin else Path(__file__).parent
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(str(folder / "libgomp.so.1"), mode=ctypes.RTLD_GLOBAL)
 
 
 def _opened(path: Path) -> Library | None:
