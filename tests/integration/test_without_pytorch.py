@@ -51,3 +51,31 @@ def test_it_runs_where_pytorch_cannot_be_loaded(what: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Bonne nuit" in done.stdout or "Gute Nacht" in done.stdout
+
+
+OTHERWISE = """
+from translator.errors import ConfigError
+from translator.inference import Translator
+for compute_type in ("float32", "auto"):
+    if compute_type == "auto":  # what a processor without AVX2 has
+        from translator import kernels
+        kernels.available = lambda: False
+    try:
+        Translator.load(compute_type=compute_type)
+    except ConfigError as error:
+        print(error)
+"""
+
+
+def test_what_only_pytorch_can_do_is_refused_with_what_to_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN + OTHERWISE],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    wanted = "PyTorch is not installed, which computes all but int8 on a processor with Carousel's kernels"
+    assert [line.startswith(wanted) for line in done.stdout.splitlines()] == [True, True]
+    assert "--build-arg PYTORCH=yes" in done.stdout
