@@ -18,6 +18,7 @@ from api.batching import Batcher
 from api.cors import CorsMiddleware
 from api.detection import LanguageDetector
 from api.errors import LastResort, install_error_handlers
+from api.head import HeadRequests
 from api.languages import Languages
 from api.metrics import Metrics
 from api.observation import Observation
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, translator: TextTranslator | No
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(LastResort)
+    app.add_middleware(HeadRequests)
     app.add_middleware(
         CorsMiddleware,
         allow_origins=settings.cors_origins,

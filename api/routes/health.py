@@ -9,7 +9,6 @@ from api.schemas import Health, error_answers
 router = APIRouter(tags=["service"])
 
 
-@router.head("/health", include_in_schema=False)
 @router.get("/health", responses=error_answers(503))
 @router.get("/ready", responses=error_answers(503))
 async def health(batcher: BatcherDependency) -> Health:

@@ -32,7 +32,6 @@ HEADERS = {
 }
 
 
-@router.head("/")
 @router.get("/")
 async def index() -> FileResponse:
     """Serves the page where a person can translate."""

@@ -29,9 +29,11 @@ async def test_requests_are_counted_by_route_and_status(service: Service) -> Non
         await client.post("/translate", json=HELLO)
         await client.post("/translate", json=HELLO)
         await client.post("/translate", json={})
+        await client.head("/health")
         found = await read(client)
     assert found["carousel_request_seconds_count", "POST", "/translate", "200"] == 2
     assert found["carousel_request_seconds_count", "POST", "/translate", "400"] == 1
+    assert found["carousel_request_seconds_count", "HEAD", "/health", "200"] == 1
     assert found["carousel_requests_in_progress",] == 1, "the one that asks"
     assert found["carousel_characters_in_flight",] == 0
 

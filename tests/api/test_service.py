@@ -87,7 +87,18 @@ async def test_languages_may_be_asked_with_a_body(service: Service) -> None:
 async def test_health(service: Service) -> None:
     async with service() as client:
         assert (await client.get("/health")).json() == {"status": "ok"}
-        assert (await client.head("/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/languages", "/docs", "/openapi.json", "/metrics", "/nowhere", "/translate"]
+)
+async def test_head_is_answered_as_get_is_without_the_body(service: Service, path: str) -> None:
+    async with service() as client:
+        asked, got = await client.head(path), await client.get(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    assert asked.headers["Content-Type"] == got.headers["Content-Type"]
+    if path != "/metrics":  # which counts these two
+        assert asked.headers["Content-Length"] == got.headers["Content-Length"]
 
 
 async def test_an_application_whose_model_cannot_be_loaded_does_not_start(tmp_path: Path) -> None:
