@@ -558,7 +558,8 @@ static uint16_t rounded_to_bfloat16(float x) {
 }
 
 /* What source positions add to a context, rounded to bfloat16: to[row][head][width] = parts[head][row], rows of which
- * are so far apart. `own`, if there is any, adds `own_width` numbers to the last ones, an even share through each head. */
+ * are so far apart. `own`, if there is any, adds `own_width` numbers to the last ones, an even share through each head.
+ */
 void carousel_join_values(int64_t rows, int64_t heads, int64_t width, int64_t apart, const float* const* parts,
                           int64_t own_width, int64_t own_apart, const float* own, uint16_t* to, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static) if (rows * heads * width > 1 << 14)
@@ -575,14 +576,12 @@ void carousel_join_values(int64_t rows, int64_t heads, int64_t width, int64_t ap
 
 /* ---- Attention --------------------------------------------------------------------------------------------------- */
 
-static float dot(const float* left, const float* right, int64_t width) {
-    Floats sum = all_of(0.0f);
-    for (int64_t i = 0; i < width; i += 16) {
-        const Lanes those = first(width - i);
-        sum = times_plus(load_first(those, left + i), load_first(those, right + i), sum);
-    }
-    return sum_of(sum);
-}
+enum { ROWS_TOGETHER = 4, POSITIONS_TOGETHER = 4, VECTORS_TOGETHER = 4 };
+#ifdef CAROUSEL_NARROW
+#define HALVES 2 /* registers that sixteen numbers take, of half as many */
+#else
+#define HALVES 1
+#endif
 
 /* What each token would have been scored, had the readout seen one source position alone:
  *     to[b][t][s] = tanh(states[b][t] + sources[b][s]) . written[b][t] */
@@ -611,27 +610,106 @@ static void softmax(float* scores, int64_t length) {
     for (int64_t s = 0; s < length; s++) scores[s] /= sum;
 }
 
-/* One row asks the `length` positions of its sentence, for which `shares` has room:
- *     context = sum over heads and positions of share * values; weights[length] = mean over heads of the shares
- */
-static void attend(const float* asked, const float* keys, const uint16_t* values, int64_t length, int64_t heads,
-                   int64_t key_width, int64_t value_width, float* context, float* weights, float* shares) {
-    memset(context, 0, (size_t)value_width * sizeof(float));
-    memset(weights, 0, (size_t)length * sizeof(float));
-    for (int64_t head = 0; head < heads; head++) {
-        const float* key = keys + head * key_width;
-        const uint16_t* value = values + head * value_width;
-        for (int64_t s = 0; s < length; s++)
-            shares[s] = dot(asked + head * key_width, key + s * heads * key_width, key_width);
-        softmax(shares, length);
-        for (int64_t s = 0; s < length; s++) weights[s] += shares[s] / heads;
-        for (int64_t i = 0; i < value_width; i += 16) {
-            const Lanes those = first(value_width - i);
-            Floats total = load_first(those, context + i);
-            for (int64_t s = 0; s < length; s++)
-                total = times_plus(all_of(shares[s]), widened(value + s * heads * value_width + i, those), total);
-            store_first(context + i, those, total);
+/* What some rows score some positions, each sum by itself: a constant number of either keeps the sums in registers, and
+ * what was read of a position serves all rows. */
+static inline __attribute__((always_inline)) void score(const int rows, const int positions, const float* asked,
+                                                        int64_t asked_apart, const float* keys, int64_t keys_apart,
+                                                        int64_t width, float* to, int64_t apart) {
+    Floats sums[ROWS_TOGETHER][POSITIONS_TOGETHER];
+    for (int r = 0; r < rows; r++)
+        for (int p = 0; p < positions; p++) sums[r][p] = all_of(0.0f);
+    for (int64_t i = 0; i < width; i += 16) {
+        const Lanes those = first(width - i);
+        Floats key[POSITIONS_TOGETHER];
+        for (int p = 0; p < positions; p++) key[p] = load_first(those, keys + p * keys_apart + i);
+        for (int r = 0; r < rows; r++) {
+            const Floats query = load_first(those, asked + r * asked_apart + i);
+            for (int p = 0; p < positions; p++) sums[r][p] = times_plus(query, key[p], sums[r][p]);
         }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int p = 0; p < positions; p++) to[r * apart + p] = sum_of(sums[r][p]);
+}
+
+/* Adds what some rows see of the positions to some numbers of their contexts, sixteen at a time. */
+static inline __attribute__((always_inline)) void gather_context(const int rows, const int vectors, Lanes those,
+                                                                 const float* shares, int64_t shares_apart,
+                                                                 const uint16_t* values, int64_t values_apart,
+                                                                 int64_t length, float* context, int64_t apart) {
+    Floats totals[ROWS_TOGETHER][VECTORS_TOGETHER];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) totals[r][v] = load_first(those, context + r * apart + v * 16);
+    for (int64_t s = 0; s < length; s++)
+        for (int v = 0; v < vectors; v++) {
+            const Floats value = widened(values + s * values_apart + v * 16, those);
+            for (int r = 0; r < rows; r++)
+                totals[r][v] = times_plus(all_of(shares[r * shares_apart + s]), value, totals[r][v]);
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) store_first(context + r * apart + v * 16, those, totals[r][v]);
+}
+
+/* Rows of one sentence: what they ask, and where their contexts and weights go, each so far apart. */
+typedef struct {
+    const float* asked;
+    float *context, *weights, *shares; /* [length] of each row */
+    int64_t asked_apart, context_apart, weights_apart;
+} Askers;
+
+static inline __attribute__((always_inline)) void attend_together(const int rows, const int positions,
+                                                                  const int vectors, const Askers* those,
+                                                                  const float* keys, const uint16_t* values,
+                                                                  int64_t length, int64_t heads, int64_t key_width,
+                                                                  int64_t value_width) {
+    for (int r = 0; r < rows; r++) {
+        memset(those->context + r * those->context_apart, 0, (size_t)value_width * sizeof(float));
+        memset(those->weights + r * those->weights_apart, 0, (size_t)length * sizeof(float));
+    }
+    for (int64_t head = 0; head < heads; head++) {
+        const float *key = keys + head * key_width, *asked = those->asked + head * key_width;
+        const uint16_t* value = values + head * value_width;
+        const int64_t keys_apart = heads * key_width, values_apart = heads * value_width;
+        int64_t s = 0, i = 0;
+        for (; s + positions <= length; s += positions)
+            score(rows, positions, asked, those->asked_apart, key + s * keys_apart, keys_apart, key_width,
+                  those->shares + s, length);
+        for (; s < length; s++)
+            score(rows, 1, asked, those->asked_apart, key + s * keys_apart, keys_apart, key_width, those->shares + s,
+                  length);
+        for (int r = 0; r < rows; r++) {
+            float *shares = those->shares + r * length, *weights = those->weights + r * those->weights_apart;
+            softmax(shares, length);
+            for (s = 0; s < length; s++) weights[s] += shares[s] / heads;
+        }
+        for (; i + 16 * vectors <= value_width; i += 16 * vectors)
+            gather_context(rows, vectors, first(16), those->shares, length, value + i, values_apart, length,
+                           those->context + i, those->context_apart);
+        for (; i < value_width; i += 16)
+            gather_context(rows, 1, first(value_width - i), those->shares, length, value + i, values_apart, length,
+                           those->context + i, those->context_apart);
+    }
+}
+
+/* Rows of one sentence ask its `length` positions:
+ *     context = sum over heads and positions of share * values; weights[length] = mean over heads of the shares
+ * What a row is told does not depend on who asks with it. `shares` has room for ROWS_TOGETHER rows. */
+static void attend(int64_t rows, Askers those, const float* keys, const uint16_t* values, int64_t length, int64_t heads,
+                   int64_t key_width, int64_t value_width) {
+    while (rows > 0) {
+        const int64_t now = rows < ROWS_TOGETHER ? rows : ROWS_TOGETHER;
+#define ATTEND(rows, positions, vectors) \
+    attend_together(rows, positions, vectors, &those, keys, values, length, heads, key_width, value_width)
+        switch (now) {
+            case 1: ATTEND(1, 4 / HALVES, 4); break;
+            case 2: ATTEND(2, 2, 4 / HALVES); break;
+            case 3: ATTEND(3, 2 / HALVES, 2 / HALVES); break;
+            default: ATTEND(4, 2 / HALVES, 2 / HALVES); break;
+        }
+#undef ATTEND
+        those.asked += now * those.asked_apart;
+        those.context += now * those.context_apart;
+        those.weights += now * those.weights_apart;
+        rows -= now;
     }
 }
 
@@ -655,10 +733,11 @@ int carousel_attend(const float* queries, int64_t rows, const int64_t* places, i
             const uint8_t* absent = padding + sentence * length;
             int64_t real = length; /* padding lies behind the tokens */
             while (real > 0 && absent[real - 1]) real--;
+            const Askers one = {queries + row * heads * key_width, context + row * value_width, weights + row * length,
+                                shares, 0, 0, 0};
             if (shares)
-                attend(queries + row * heads * key_width, keys + sentence * length * heads * key_width,
-                       values + sentence * length * heads * value_width, real, heads, key_width, value_width,
-                       context + row * value_width, weights + row * length, shares);
+                attend(1, one, keys + sentence * length * heads * key_width,
+                       values + sentence * length * heads * value_width, real, heads, key_width, value_width);
         }
         free(shares);
     }

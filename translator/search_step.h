@@ -20,15 +20,17 @@ static int attend_all(Search* search, int threads) {
 #pragma omp parallel num_threads(threads) \
     reduction(| : failed) if (search -> rows * longest * decoder->value_width >= WORTH_A_TEAM / 4)
     {
-        float* shares = malloc((size_t)longest * sizeof(float));
+        float* shares = malloc((size_t)(longest * ROWS_TOGETHER) * sizeof(float));
         failed |= !shares;
 #pragma omp for schedule(dynamic, 4)
         for (int64_t i = 0; i < search->sentences; i++) {
             const Sentence* sentence = search->live[i];
-            for (int64_t row = first[i]; shares && row < first[i] + sentence->rows; row++)
-                attend(search->queries + row * decoder->query->out, sentence->keys, sentence->values, sentence->length,
-                       decoder->heads, decoder->key_width, decoder->value_width,
-                       search->context + row * decoder->value_width, search->weights + row * longest, shares);
+            const int64_t row = first[i], apart = decoder->value_width;
+            const Askers those = {search->queries + row * decoder->query->out, search->context + row * apart,
+                                  search->weights + row * longest, shares, decoder->query->out, apart, longest};
+            if (shares)
+                attend(sentence->rows, those, sentence->keys, sentence->values, sentence->length, decoder->heads,
+                       decoder->key_width, apart);
         }
         free(shares);
     }
