@@ -26,7 +26,7 @@ from api.text_translator import TextTranslator
 from api.worker import Outcome, Worker
 from api.worker_process import run_worker
 
-if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+if TYPE_CHECKING:  # beside what a model needs, which is imported when one is loaded and not before
     from translator.inference import Translation
 
 LONGEST_RETRY_AFTER_SECONDS = 60

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.jobs import Job, Partial
 
-if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+if TYPE_CHECKING:  # beside what a model needs, which is imported when one is loaded and not before
     from translator.inference import Translation
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+if TYPE_CHECKING:  # beside what a model needs, which is imported when one is loaded and not before
     from translator.config import DecodingOptions
     from translator.inference import Translation, TranslationRequest
 

@@ -9,7 +9,7 @@ from api.jobs import Partial
 from api.text_translator import TextTranslator
 from translator.heap import return_freed_memory
 
-if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+if TYPE_CHECKING:  # beside what a model needs, which is imported when one is loaded and not before
     from translator.config import DecodingOptions
     from translator.inference import Translation
 

@@ -30,7 +30,7 @@ from api.worker import Worker
 from translator.processes import portable
 from translator.threads import set_thread_count
 
-if TYPE_CHECKING:  # beside torch, which is imported when a model is loaded and not before
+if TYPE_CHECKING:  # beside what a model needs, which is imported when one is loaded and not before
     from translator.inference import Translation
 
 logger = logging.getLogger(__name__)

@@ -36,6 +36,9 @@ def back_translate(
     The files are aligned line by line: make them [[corpora]] of an experiment, with both_directions. Of five
     translations of each sentence the one is taken that the model likes best both ways.
     """
+    from translator.waiting import wait_briefly
+
+    wait_briefly()
     from training.back_translation import back_translate as run
     from translator.catalogue import find_checkpoint
 
@@ -43,6 +46,7 @@ def back_translate(
         reports = run(find_checkpoint(checkpoint), destination, config, keep=keep, limit=limit, workers=workers)
     for each in reports:
         typer.echo(
-            f"{each.kept:,} pairs of {each.source} and {each.target} made of {each.found:,} sentences, in "
+            f"{each.kept:,} pairs of {each.source} and {each.target} made of {each.translated:,} sentences "
+            f"({each.found:,} are lacking), in "
             f"{destination / f'{each.source}-{each.target}.{each.source}.gz'} and beside it."
         )

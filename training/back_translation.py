@@ -63,12 +63,14 @@ class BackTranslationReport(NamedTuple):
         source: Language of the real sentences.
         target: Language of the translations.
         found: Sentences that others have and it lacks.
+        translated: Of these.
         kept: Pairs that were written.
     """
 
     source: str
     target: str
     found: int
+    translated: int
     kept: int
 
 
@@ -101,13 +103,7 @@ def back_translate(
     """
     if not 0 < keep <= 1:
         raise ConfigError(f"keep is {keep:g}, wanted more than 0 and at most 1.")
-    strangers = (
-        sorted(file.name for file in destination.iterdir() if file.suffix != ".gz") if destination.is_dir() else []
-    )
-    if strangers or destination.is_file():
-        raise ConfigError(
-            f"{destination} holds {', '.join(strangers) or 'a file'}, which would be lost: name another folder."
-        )
+    _check_destination(destination)
     checkpoint, config = load_checkpoint(source), load_config(config_path)
     lacking = _lacking(config.corpora)
     if not lacking:
@@ -124,17 +120,18 @@ def back_translate(
             pairs = _surest(chosen, made, keep, config.cleaning)
             for language, side in ((real, 0), (other, 1)):
                 _write(folder / f"{real}-{other}.{language}.gz", [pair[side] for pair in pairs])
-            reports.append(BackTranslationReport(real, other, len(sentences), len(pairs)))
+            reports.append(BackTranslationReport(real, other, len(sentences), len(chosen), len(pairs)))
             logger.info("%s to %s: %s pairs of %s sentences.", real, other, f"{len(pairs):,}", f"{len(chosen):,}")
     return reports
 
 
 def _check_destination(path: Path) -> None:
     """Refuses to replace what is not of such files."""
+    if path.is_file():
+        raise ConfigError(f"{path} is a file, wanted a folder: name another one.")
     strangers = sorted(file.name for file in path.iterdir() if file.suffix != ".gz") if path.is_dir() else []
-    if strangers or path.is_file():
-        lost = ", ".join(strangers) or "a file"
-        raise ConfigError(f"{path} holds {lost}, which would be lost: name another folder.")
+    if strangers:
+        raise ConfigError(f"{path} holds {', '.join(strangers)}, which would be lost: name another folder.")
 
 
 def _lacking(corpora: Sequence[CorpusConfig]) -> dict[tuple[str, str], list[str]]:
@@ -205,6 +202,8 @@ def _translate(
             bar.update(done - bar.n)
 
         pieces = tokenizer.encode_batch(sentences)
+        if workers == 1:
+            return work(pieces, show)
         return share_out(work, pieces, workers=workers, size=len, progress=show)
 
 

@@ -57,7 +57,9 @@ def side_by_side(
     """
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     if not len(lengths) or not lengths.all():
-        raise ValueError("pad() was given no sequence, or an empty one; every row needs at least one token.")
+        raise ValueError(
+            f"sequences are of {lengths.tolist()} tokens, wanted one sequence or more, each of at least one token."
+        )
     ids = np.full((len(lengths), lengths.max()), filler, dtype=np.int64)
     ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate(
         [np.asarray(sequence, dtype=np.int64) for sequence in sequences]

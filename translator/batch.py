@@ -1,4 +1,4 @@
-"""Batches of token ids: the only place where padding and masks are made.
+"""Batches of token ids: the only place where masks are made.
 
 Shapes everywhere in this project: B batch, S source length, T target length, K beam size, V vocabulary, E embedding,
 H hidden, D = 2H of the encoder, L layers. A mask is True for a real token.

@@ -152,7 +152,7 @@ class Checkpoint:
 
     @cached_property
     def model(self) -> "TranslationModel":
-        """The weights as PyTorch's model, in evaluation mode; made once, sharing their memory."""
+        """The weights as PyTorch's model, in evaluation mode; made once, sharing their memory until it is moved."""
         import torch
 
         from translator.model import TranslationModel
@@ -274,7 +274,7 @@ def _check_shapes(weights: Weights, sizes: ModelConfig) -> None:
     wanted = expected_shapes(
         **{name: value for name, value in vars(sizes).items() if name not in ("attention_heads", "dropout")}
     )
-    for name in wanted.keys() | weights.keys():
+    for name in sorted(wanted.keys() | weights.keys()):
         came = weights[name].shape if name in weights else "nothing"
         if came != wanted.get(name):
             raise ValueError(f"{name} is {came}, wanted {wanted.get(name, 'nothing')}")

@@ -1,5 +1,6 @@
 """In which arithmetic a model decodes: what is asked for, and what the machine has."""
 
+import re
 from importlib.util import find_spec
 from typing import Literal, get_args
 
@@ -19,9 +20,11 @@ def choose_compute_type(wanted: WantedComputeType, device: str) -> ComputeType:
         device: Where it will run, as PyTorch names it.
 
     Raises:
-        ConfigError: There is no such type, or int8 is wanted where it cannot be had: without VNNI PyTorch's kernels
-            saturate, so sums are not exact.
+        ConfigError: There is no such type or processor, or int8 is wanted where it cannot be had: without VNNI
+            PyTorch's kernels saturate, so sums are not exact.
     """
+    if on_processor(device) and not re.fullmatch(r"cpu(:\d+)?", device):
+        raise ConfigError(f"device {device!r} is not to be had here (wanted cpu, or a device as PyTorch names it).")
     if wanted not in get_args(WantedComputeType):
         raise ConfigError(f"compute_type is {wanted!r}, wanted {', '.join(get_args(WantedComputeType))}.")
     if wanted in ("float32", "bfloat16"):

@@ -14,7 +14,7 @@ from translator.config import DecodingOptions
 from translator.errors import ConfigError
 from translator.kernel_engine import KernelEngine
 from translator.scoring import Hypothesis
-from translator.threads import tell_pytorch
+from translator.threads import thread_count
 
 
 class Search(Protocol):
@@ -66,7 +66,7 @@ class DecodingEngine(Protocol):
 
         Args:
             sources: Ids with language token and eos.
-            targets: Ids with eos, one of each source.
+            targets: Ids and eos, one of each source.
             alpha: Of the length penalty.
         """
 
@@ -82,7 +82,8 @@ def make_engine(
     """Makes a checkpoint ready to decode.
 
     Args:
-        checkpoint: Not needed afterwards.
+        checkpoint: Not needed afterwards. Without the kernels its `model` is spent: moved to the device, without
+            gradients.
         compute_type: How products are computed.
         device: Where, as PyTorch names it.
         use_shortlist: Whether sentences choose from what its shortlist leaves them, if it has one.
@@ -98,7 +99,7 @@ def make_engine(
     require_pytorch()
     from translator.pytorch_engine import PyTorchEngine
 
-    tell_pytorch()
+    thread_count()  # tells it how many threads were chosen before it was there
     try:
         model = checkpoint.model.to(device)
     except (RuntimeError, AssertionError) as error:  # what PyTorch says runs over many lines

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from translator.engine import DecodingEngine
 from translator.scoring import Hypothesis
+from translator.tokenizer import Tokenizer
 
 MAX_BATCH_TOKENS = 8192  # of the longer side, padding included
 
@@ -24,7 +25,13 @@ def score_all(engine: DecodingEngine, pairs: Sequence[tuple[Ids, Ids]], *, alpha
 
     Returns:
         One hypothesis a pair, in order, whose tokens are the target's.
+
+    Raises:
+        ValueError: A target does not end with eos, or has one before its end.
     """
+    for _, target in pairs:
+        if Tokenizer.eos_id not in target or list(target).index(Tokenizer.eos_id) != len(target) - 1:
+            raise ValueError(f"a target is {list(target)}, wanted ids with eos, {Tokenizer.eos_id}, at its end alone.")
     order = sorted(range(len(pairs)), key=lambda n: max(map(len, pairs[n])))
     found: dict[int, Hypothesis] = {}
     while order:

@@ -22,6 +22,7 @@ from translator.weights import Weights
 ROWS_AT_ONCE = 1024
 """Of the table of gates: all of it in float32 would be the most that loading needs."""
 NOTHING_ELSE = np.zeros(0, dtype=np.int64)
+WHOLE_VOCABULARY = -1  # in the place of a list
 
 
 class LstmWeights(NamedTuple):
@@ -152,8 +153,13 @@ class KernelModel:
         self._lexical = Int8Product(to_embedded, None, bound=longest) if to_embedded.size else None
 
     def read(self, sources: Sequence[Sequence[int]]) -> ReadSentences:
-        """Reads B sources, ids with language token and eos."""
+        """Reads B sources, ids with language token and eos.
+
+        Raises:
+            ValueError: There is none, one is empty, or an id is not of the vocabulary.
+        """
         ids, lengths = side_by_side(sources, self.pad_id)
+        self.check_ids(ids)
         embedded = kernels.embed(ids, self.embeddings)
         outputs, summary = self.encoder(embedded, lengths)
         batch, length, width = outputs.shape
@@ -170,10 +176,19 @@ class KernelModel:
             np.ascontiguousarray(cell),
         )
 
+    def check_ids(self, ids: NDArray[np.int64]) -> None:
+        """Refuses what the kernels would look up beyond their tables.
+
+        Raises:
+            ValueError: An id is not of the vocabulary.
+        """
+        if ids.min() < 0 or ids.max() >= self.output.out:
+            raise ValueError(f"ids are {ids.min()} to {ids.max()}, wanted 0 to {self.output.out - 1}.")
+
     def list_of(self, source: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
-        """Which of the `lists` a sentence chooses from, -1 for all of the vocabulary, and what else it may use."""
+        """Which of the `lists` a sentence chooses from, or WHOLE_VOCABULARY, and what else it may use."""
         if self._shortlist is None or (own := self._shortlist.beside(source)) is None:
-            return -1, NOTHING_ELSE
+            return WHOLE_VOCABULARY, NOTHING_ELSE
         return next(place for place, each in enumerate(self.lists) if each.language == source[0]), own
 
     def _listed(self, weight: Array, bias: Array) -> list[List]:

@@ -20,7 +20,7 @@ import numpy as np
 from translator import kernels
 from translator.config import DecodingOptions
 from translator.errors import ConfigError
-from translator.kernel_model import NOTHING_ELSE, KernelModel
+from translator.kernel_model import NOTHING_ELSE, WHOLE_VOCABULARY, KernelModel
 from translator.kernels import Product, address
 from translator.repetition import repeats_itself
 from translator.scoring import Hypothesis, coverage_penalty, length_penalty
@@ -150,11 +150,12 @@ class KernelSearch:
         Args:
             sources: Ids with language token and eos.
             n_best: Hypotheses wanted of each, at most those of the options, which is what None asks for.
-            given: What each is to say, eos included, instead of what the model would; of the whole vocabulary, whatever
-                the shortlist.
+            given: What each is to say, none empty and eos at its end alone, instead of what the model would; of the
+                whole vocabulary, whatever the shortlist.
 
         Raises:
             ConfigError: More are wanted than the options say.
+            ValueError: A source is empty, or an id is not of the vocabulary.
         """
         if not sources:
             return []
@@ -165,16 +166,15 @@ class KernelSearch:
         tickets = list(range(self._admitted, self._admitted + len(sources)))
         longest = [options.max_target_length(len(source)) for source in sources]
         wanted, size = n_best or [options.n_best] * len(sources), options.no_repeat_ngram_size
-        repeats = [given is not None or (size > 0 and repeats_itself(source, size)) for source in sources]
-        lists, own = zip(*map(model.list_of, sources), strict=True)
         said = None
-        if given is not None:
-            longest, lists, own = (
-                [len(target) for target in given],
-                (-1,) * len(sources),
-                (NOTHING_ELSE,) * len(sources),
-            )
+        if given is None:
+            repeats = [size > 0 and repeats_itself(source, size) for source in sources]
+            lists, own = zip(*map(model.list_of, sources), strict=True)
+        else:
+            longest, repeats = list(map(len, given)), [True] * len(given)
+            lists, own = (WHOLE_VOCABULARY,) * len(given), (NOTHING_ELSE,) * len(given)
             said = np.concatenate([np.asarray(target, dtype=np.int64) for target in given])
+            model.check_ids(said)
         facts = np.array([tickets, list(map(len, sources)), longest, wanted, repeats, lists, list(map(len, own))]).T
         facts, own_ids = (np.ascontiguousarray(part, dtype=np.int64) for part in (facts, np.concatenate(own)))
         _there(

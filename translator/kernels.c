@@ -1,7 +1,8 @@
 /* The inner loops of a decoding step, for processors with AVX-512 VNNI, and faster ones with AMX; compiled once more,
  * by kernels_avx2.c, for those with AVX2.
  *
- * Called from translator/kernels.py, which says what each function is for in terms of tensors. Here is how. Nothing
+ * Called from translator/kernels.py and, through search.h, kernel_search.py, which say what each function is for; two,
+ * carousel_attend and carousel_best, by tests alone, which look at a part of a step by itself. Here is how. Nothing
  * here knows of Python; nothing is kept between calls, but by search.h; a row never sees another, so that its numbers
  * are the same to the bit whoever else is in the batch. Matrices are row-major and dense. Those that take memory return
  * -1 if there is none.

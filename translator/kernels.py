@@ -208,7 +208,7 @@ class Int8Reader:
 
     Args:
         directions: Forwards and backwards, of each the product with the inputs, which has the bias, and the recurrent
-            one; gates in the order of `translator.lstm_parameters`.
+            one; gates in the order of `translator.kernel_model.lstm_weights`.
     """
 
     def __init__(self, directions: Sequence[tuple[Int8Product, Int8Product]]) -> None:

@@ -1,32 +1,37 @@
-"""How many threads a process computes with: one number for the kernels and for PyTorch, which share OpenMP's."""
+"""How many threads a process computes with: one number for the kernels and for PyTorch, which share OpenMP's.
+
+PyTorch keeps the number where it is loaded; before, it is kept here, and told to PyTorch when it is first seen.
+"""
 
 import os
 import sys
+from typing import Any
 
 _chosen: int | None = None
 
 
 def thread_count() -> int:
-    """Returns what was set last; else what PyTorch was told, where it is loaded; else what the machine has."""
-    if _chosen is not None:
-        return _chosen
-    if (torch := sys.modules.get("torch")) is not None:
-        return int(torch.get_num_threads())
-    return threads_to_share()
+    """Returns what was set last, by `set_thread_count` or `torch.set_num_threads`; else what the machine has."""
+    global _chosen
+    if (torch := _pytorch()) is None:
+        return threads_to_share() if _chosen is None else _chosen
+    if (chosen := _chosen) is not None:  # said before PyTorch was there
+        torch.set_num_threads(chosen)
+        _chosen = None
+    return int(torch.get_num_threads())
 
 
 def set_thread_count(count: int) -> None:
-    """Lets this process compute with so many threads, at least 1; PyTorch too, where it is loaded."""
+    """Lets this process compute with so many threads, at least 1; PyTorch too, whenever it is loaded."""
     global _chosen
     _chosen = count
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(count)
+    thread_count()
 
 
-def tell_pytorch() -> None:
-    """Tells PyTorch, which may have been loaded since, what was set."""
-    if _chosen is not None:
-        set_thread_count(_chosen)
+def _pytorch() -> Any:
+    """PyTorch, if it is loaded; not while another thread is still loading it."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "get_num_threads") and hasattr(torch, "set_num_threads") else None
 
 
 def threads_to_share() -> int:

@@ -44,7 +44,12 @@ def pack_weights(weights: Weights, stored_type: StoredType) -> Packed:
 
 
 def unpack_weights(packed: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
-    """Returns float32 weights of what was stored, whichever way it was."""
+    """Returns float32 weights of what was stored, whichever way it was.
+
+    Raises:
+        ValueError: Whole numbers have no scale for each row, or a scale has no weights.
+    """
+    _check_scales(packed)
     weights: dict[str, Array] = {
         name: widened(array) if array.dtype == np.uint16 else array.astype(np.float32)
         for name, array in packed.items()
@@ -54,6 +59,17 @@ def unpack_weights(packed: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
         if name.endswith(SCALE):
             weights[name.removesuffix(SCALE)] *= array[:, None]
     return weights
+
+
+def _check_scales(packed: Mapping[str, NDArray[Any]]) -> None:
+    for name, array in packed.items():
+        if name.endswith(SCALE):
+            weight = packed.get(name.removesuffix(SCALE))
+            if weight is None or array.shape != weight.shape[:1]:
+                came = "no weights" if weight is None else f"{array.shape} for weights of {weight.shape}"
+                raise ValueError(f"{name} has {came}, wanted a number for each row of its weights")
+        elif array.dtype == np.int8 and name + SCALE not in packed:
+            raise ValueError(f"{name} is stored as whole numbers without {name + SCALE}")
 
 
 def write_weights(packed: Packed, path: Path) -> None:
@@ -77,11 +93,14 @@ def read_weights(content: bytes) -> Packed:
 
     Raises:
         SafetensorError: It is no such file.
-        KeyError: It holds something that is stored otherwise.
+        ValueError: It holds something that is stored otherwise.
     """
+    parts = deserialize(content)  # type: ignore[no-untyped-call]
+    for name, part in parts:
+        if part["dtype"] not in _READ:
+            raise ValueError(f"{name} is stored as {part['dtype']}, wanted {', '.join(_READ)}")
     return {
-        name: np.frombuffer(part["data"], dtype=_READ[part["dtype"]]).reshape(part["shape"])
-        for name, part in deserialize(content)  # type: ignore[no-untyped-call]
+        name: np.frombuffer(part["data"], dtype=_READ[part["dtype"]]).reshape(part["shape"]) for name, part in parts
     }
 
 

@@ -25,6 +25,7 @@ COMMANDS = [
     "models",
     "link",
     "characters",
+    "back-translate",
     "shortlist",
     "prepare",
     "train",

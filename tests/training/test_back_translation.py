@@ -3,8 +3,11 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from carousel.cli import app
 from tests.training.small_run import SOURCES, TARGETS, make_trainer, write_lines
 from training import back_translation
 from training.back_translation import Made, _choose, _is_sound, _lacking, _surest, back_translate
@@ -14,6 +17,7 @@ from translator.checkpoint import load_checkpoint
 from translator.compute_type import choose_compute_type
 from translator.engine import make_engine
 from translator.errors import ConfigError, CorpusError
+from translator.scoring import Hypothesis
 from translator.tokenizer import Tokenizer
 
 EOS, UNK = Tokenizer.eos_id, Tokenizer.unk_id
@@ -86,21 +90,74 @@ def test_the_surest_are_kept_in_their_order() -> None:
     assert _surest(sentences, [None] * 5, 1.0, cleaning) == []
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_files_are_made_for_what_is_lacking(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both corpora are of one pair, which lack nothing; so the other's sentences are said to be lacking."""
-    lacking = {("en", "de"): SOURCES[:3]}
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], list[str]]:
+    """A search that finds of each sentence its words turned round, and in another order, which the way back likes less.
+
+    How sure it is falls with the length. The small run's corpus is alone, and lacks what it is said to lack.
+    """
+    lacking = {("en", "de"): SOURCES[:5]}
     monkeypatch.setattr(back_translation, "_lacking", lambda _: lacking)
-    reports = back_translate(run / "small" / "best", tmp_path / "made", run / "small.toml", keep=1.0, limit=2)
-    assert [(each.source, each.target, each.found) for each in reports] == [("en", "de", 3)]
-    english, german = (
-        gzip.decompress((tmp_path / "made" / f"en-de.{language}.gz").read_bytes()).decode().splitlines()
-        for language in ("en", "de")
-    )
-    assert len(english) == len(german) == reports[0].kept <= 2
-    assert set(english) <= set(lacking["en", "de"])
-    again = back_translate(run / "small" / "best", tmp_path / "made", run / "small.toml", keep=1.0, limit=2)
-    assert again == reports  # the same draw, and what was made may be made again
+
+    def decode(_: object, tokenizer: Tokenizer, sources: list[list[int]], **__: object) -> list[list[Hypothesis]]:
+        found = []
+        for source in sources:
+            said = tokenizer.decode(source[1:-1]).text.split()
+            found.append([answer(tokenizer, said), answer(tokenizer, said[::-1]), answer(tokenizer, [])])
+        return found
+
+    def score(_: object, pairs: list[tuple[list[int], list[int]]], **__: object) -> list[Hypothesis]:
+        return [hypothesis(target, -9.0 if source[1:] == target else -len(target) / 100) for source, target in pairs]
+
+    monkeypatch.setattr(back_translation, "decode_all", decode)
+    monkeypatch.setattr(back_translation, "score_all", score)
+    return lacking
+
+
+def answer(tokenizer: Tokenizer, words: list[str]) -> Hypothesis:
+    return hypothesis([*tokenizer.encode(" ".join(words)), EOS], -1.0)
+
+
+def hypothesis(token_ids: list[int], score: float) -> Hypothesis:
+    nothing = np.empty((0, 0), np.float32)
+    return Hypothesis(tuple(token_ids), (), score, score, nothing, nothing, True)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.usefixtures("sure")
+def test_files_are_made_for_what_is_lacking(run: Path, tmp_path: Path, workers: int) -> None:
+    best, config = run / "small" / "best", run / "small.toml"
+    reports = back_translate(best, tmp_path / "made", config, keep=1.0, workers=workers)
+    assert reports == [("en", "de", 5, 5, 5)]
+    assert read(tmp_path / "made", "en") == SOURCES[:5]
+    assert read(tmp_path / "made", "de") == TARGETS[:5]
+
+
+@pytest.mark.usefixtures("sure")
+def test_a_draw_is_of_so_many_and_always_the_same(run: Path, tmp_path: Path) -> None:
+    best, config = run / "small" / "best", run / "small.toml"
+    reports = back_translate(best, tmp_path / "made", config, keep=0.5, limit=4)
+    english = read(tmp_path / "made", "en")
+    assert reports == [("en", "de", 5, 4, len(english))]
+    assert 2 <= len(english) < 4
+    dropped = [len(each) for each in SOURCES[:5] if each not in english]
+    assert max(map(len, english)) <= max(dropped), "the surest are kept, which are the shortest here"
+    assert back_translate(best, tmp_path / "made", config, keep=0.5, limit=4) == reports  # over what was made
+    assert read(tmp_path / "made", "en") == english
+
+
+def read(folder: Path, language: str) -> list[str]:
+    return gzip.decompress((folder / f"en-de.{language}.gz").read_bytes()).decode().splitlines()
+
+
+@pytest.mark.usefixtures("sure")
+def test_the_command_says_what_it_made(run: Path, tmp_path: Path) -> None:
+    arguments = ["back-translate", str(run / "small" / "best"), str(tmp_path / "made"), "--keep", "1", "--limit", "3"]
+    result = CliRunner().invoke(app, [*arguments, "--config", str(run / "small.toml")])
+    assert result.exit_code == 0, result.output
+    assert "3 pairs of en and de made of 3 sentences (5 are lacking), in " in result.output
+    assert "en-de.en.gz and beside it." in result.output
 
 
 def test_what_cannot_be_translated_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,4 +171,6 @@ def test_what_cannot_be_translated_is_refused(run: Path, tmp_path: Path, monkeyp
         back_translate(best, tmp_path / "made", config)
     with pytest.raises(ConfigError, match=r"holds .*, which would be lost: name another folder"):
         back_translate(best, run, config)
+    with pytest.raises(ConfigError, match=r"small\.toml is a file, wanted a folder: name another one"):
+        back_translate(best, config, config)
     assert not (tmp_path / "made").exists()

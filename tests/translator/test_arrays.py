@@ -24,13 +24,21 @@ def test_every_number_in_bfloat16_stays_what_it_is() -> None:
     assert np.array_equal(narrowed(widened(every))[sound], every[sound])
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (1,), (3, 5), (2, 3, 7)])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 7)])
 @pytest.mark.parametrize("kind", [np.int8, np.uint16, np.float32])
 def test_room_begins_with_a_line(shape: tuple[int, ...], kind: type) -> None:
     for _ in range(5):
         room = aligned(shape, kind)
         assert (room.shape, room.dtype, room.ctypes.data % LINE) == (shape, np.dtype(kind), 0)
         room[...] = 1  # all of it is there
+
+
+@pytest.mark.parametrize("sequences", [[], [[1], []]])
+def test_nothing_is_no_sequence(sequences: list[list[int]]) -> None:
+    with pytest.raises(
+        ValueError, match=r"sequences are of \[.*\] tokens, wanted one sequence or more, each of at least one"
+    ):
+        side_by_side(sequences, 0)
 
 
 def test_shorter_sequences_are_filled_up() -> None:

@@ -32,7 +32,9 @@ def test_hypotheses_of_the_search_are_scored_as_the_search_scored_them(
     sources = [[language, *checkpoint.tokenizer.encode(text), EOS] for text in ("the small dog", "Why?", "the sea")]
     options = DecodingOptions(beam_size=3, n_best=3, length_penalty=0.7)
     found = decode_all(engine, checkpoint.tokenizer, sources, options=options)
-    said = [(source, hypothesis) for source, best in zip(sources, found, strict=True) for hypothesis in best]
+    pairs = [(source, hypothesis) for source, best in zip(sources, found, strict=True) for hypothesis in best]
+    said = [(source, hypothesis) for source, hypothesis in pairs if hypothesis.finished]
+    assert len(said) > 1
     scored = score_all(engine, [(source, hypothesis.token_ids) for source, hypothesis in said], alpha=0.7)
     for (_, expected), hypothesis in zip(said, scored, strict=True):
         assert hypothesis.token_ids == expected.token_ids
@@ -61,3 +63,9 @@ def test_any_pair_in_any_company_is_scored_as_the_plain_model_says(
         np.testing.assert_allclose(hypothesis.posterior_weights, origins, atol=1e-4)
         assert hypothesis.log_prob == pytest.approx(sum(expected), abs=1e-4)
         assert hypothesis.score == pytest.approx(sum(expected) / length_penalty(len(target), alpha), abs=1e-4)
+
+
+@pytest.mark.parametrize("target", [[], [7, 8], [7, EOS, 8, EOS], [EOS, EOS]])
+def test_a_target_ends_with_the_only_eos(target: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"a target is \[.*\], wanted ids with eos, 3, at its end alone"):
+        score_all(ENGINE, [([8, EOS], target)], alpha=0.0)

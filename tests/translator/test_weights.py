@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from translator.arrays import widened
@@ -119,3 +119,23 @@ def test_the_shapes_that_are_expected_are_those_of_the_model(
     }  # fmt: skip
     model = TranslationModel(**sizes, attention_heads=2, dropout=0.0)
     assert expected_shapes(**sizes) == {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        ({"w": np.ones((2, 3), np.int8)}, "w is stored as whole numbers without w.row_scale"),
+        ({"w.row_scale": np.ones(2, np.float32)}, "w.row_scale has no weights, wanted a number for each row"),
+        ({"w": np.ones((2, 3), np.int8), "w.row_scale": np.ones(1, np.float32)}, r"\(1,\) for weights of \(2, 3\)"),
+        ({"w": np.ones((2, 3), np.int8), "w.row_scale": np.float32(1)}, r"\(\) for weights of \(2, 3\)"),
+    ],
+)
+def test_a_scale_is_a_number_for_each_row(packed: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        unpack_weights(packed)
+
+
+def test_numbers_of_another_kind_are_named(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(2, dtype=torch.float16)}, tmp_path / "file")
+    with pytest.raises(ValueError, match="w is stored as F16, wanted F32, I8, BF16"):
+        read_weights((tmp_path / "file").read_bytes())
