@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from translator.arrays import Array, Bfloat16, aligned
 from translator.threads import thread_count
+from translator.waiting import loading_openmp
 
 OUTS, DEPTH = 16, 64
 """Outputs in a block and inputs in a tile: sizes of a product are filled up to multiples of them."""
@@ -90,10 +91,11 @@ _ARGUMENTS: dict[str, list[Any]] = {
 @lru_cache(maxsize=1)
 def _library() -> Library | None:
     """Loads the first of what was built beside this file that this processor can run, which is the quicker."""
-    _load_openmp()
-    for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
-        if (library := _opened(path)) is not None:
-            return library
+    with loading_openmp():
+        _load_openmp()
+        for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
+            if (library := _opened(path)) is not None:
+                return library
     return None
 
 

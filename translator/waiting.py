@@ -6,6 +6,8 @@ operation takes, and a translation many times as long as alone.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SPINS = "6000"  # some ten microseconds: as long as the next operation is away, and hardly longer
 
@@ -14,3 +16,15 @@ def wait_briefly() -> None:
     """Lets waiting threads sleep soon, unless the environment says otherwise; before a model is loaded, or PyTorch."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
+@contextmanager
+def loading_openmp() -> Iterator[None]:
+    """What is loaded inside of it waits briefly, if it is the first to load OpenMP; the environment is left as it was."""
+    before = os.environ.get("GOMP_SPINCOUNT")
+    wait_briefly()
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("GOMP_SPINCOUNT", None)
