@@ -20,7 +20,7 @@ def wait_briefly() -> None:
 
 @contextmanager
 def loading_openmp() -> Iterator[None]:
-    """What is loaded inside of it waits briefly, if it is the first to load OpenMP; the environment is left as it was."""
+    """What is loaded inside of it waits briefly, if it is the first to load OpenMP; the environment stays as it was."""
     before = os.environ.get("GOMP_SPINCOUNT")
     wait_briefly()
     try:
