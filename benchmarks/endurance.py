@@ -1,13 +1,13 @@
 """A service under people who behave and people who do not, for minutes: what they get, and what it takes.
 
-    python -m benchmarks.endurance --source SENTENCES [--clients 64] [--minutes 10] [--workers 1]
+    python -m benchmarks.endurance --source SENTENCES [--clients 64] [--minutes 10] [--workers 1] [--plain]
         [--locust PYTHON]
 
 Sentences, arrays, pages, markup, streams and DeepL's requests, and among them clients that leave, that send half a
 request, that read slowly, that send too much or nonsense (`endurance_users.py`). Every answer is looked at. Says for
 each kind the 50th, 95th and 99th percentile of its time in milliseconds; how often the service answered with which
 status; and the memory that all its processes held, what they share counted once. Exits with 1 if an answer was missing
-or wrong, or a status above 499 was sent.
+or wrong, or a status above 499 was sent. With `--plain` there are single sentences alone, which are not looked at.
 """
 
 import argparse
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--workers", type=int, default=1, help="of the service")
+    parser.add_argument("--plain", action="store_true", help="single sentences alone, as many as can be asked for")
     parser.add_argument("--locust", default=sys.executable, metavar="PYTHON", help="of an environment that has locust")
     options = parser.parse_args()
     with running(["-m", "carousel", "serve", "--workers", str(options.workers)]) as server:
@@ -38,11 +39,11 @@ def main() -> None:
         try:
             found = locust(
                 options.locust,
-                "endurance_users.py",
+                "load_users.py" if options.plain else "endurance_users.py",
                 server.address,
                 clients=options.clients,
                 seconds=round(options.minutes * 60),
-                environment={"LOAD_SOURCE": str(options.source.resolve())},
+                environment={"LOAD_SOURCE": str(options.source.resolve()), "LOAD_LONG": "0"},
             )
         finally:
             resident = watch.stop()
