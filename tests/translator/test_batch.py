@@ -48,7 +48,7 @@ def test_arrays_of_small_integers_are_taken_too() -> None:
     ],
 )
 def test_nothing_cannot_be_padded(rows: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="every row needs at least one token"):
+    with pytest.raises(ValueError, match="wanted one sequence or more, each of at least one token"):
         pad(rows, PAD)
 
 
