@@ -1,6 +1,5 @@
 """The whole command on a small model that has learnt nothing, and as a process where signals matter."""
 
-import contextlib
 import json
 import os
 import re
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -398,6 +398,15 @@ def test_what_cannot_be_scored(
     assert sentence in complaint
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """What is started hears Ctrl-C, also where the tests themselves run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard")
 def test_at_a_terminal_every_line_is_answered_and_ctrl_c_ends(model: Path) -> None:
     keyboard, terminal = os.openpty()
     process = start("translate", "--from", "en", "--to", "de", "--model", model, stdin=terminal)
@@ -409,10 +418,6 @@ def test_at_a_terminal_every_line_is_answered_and_ctrl_c_ends(model: Path) -> No
             assert process.stdout.readline() == line.decode()  # a number is copied
         time.sleep(0.5)  # until it reads again: a signal between Python's look for one and the read is not heard
         process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-        if process.returncode is None:  # a busy machine was not at the read yet; who types presses Ctrl-C again
-            process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=30)
         assert (process.returncode, complaint) == (130, "Interrupted.\n")
     finally:
