@@ -17,7 +17,11 @@ Examples:
 def back_translate(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="What translates, or a built-in model.")],
     destination: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where to put what is made: en-es.en.gz, en-es.es.gz and so on.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Where to put what is made, en-es.en.gz, en-es.es.gz and so on; replaced if it holds no other files.",
+        ),
     ],
     *,
     config: Annotated[

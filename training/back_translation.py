@@ -103,8 +103,8 @@ def back_translate(
     """
     if not 0 < keep <= 1:
         raise ConfigError(f"keep is {keep:g}, wanted more than 0 and at most 1.")
-    _check_destination(destination)
     checkpoint, config = load_checkpoint(source), load_config(config_path)
+    _check_destination(destination, config.corpora)
     lacking = _lacking(config.corpora)
     if not lacking:
         raise CorpusError(
@@ -125,11 +125,20 @@ def back_translate(
     return reports
 
 
-def _check_destination(path: Path) -> None:
-    """Refuses to replace what is not of such files."""
+def _check_destination(path: Path, corpora: Sequence[CorpusConfig]) -> None:
+    """Refuses to replace what this has not made, and whatever the corpora are read from."""
     if path.is_file():
         raise ConfigError(f"{path} is a file, wanted a folder: name another one.")
-    strangers = sorted(file.name for file in path.iterdir() if file.suffix != ".gz") if path.is_dir() else []
+    pairs = [pair for each in corpora for pair in ((each.source, each.target), (each.target, each.source))]
+    made = {f"{real}-{other}.{language}.gz" for real, other in pairs for language in (real, other)}
+    read = {
+        file.resolve()
+        for each in corpora
+        for file in (each.source_file, each.target_file, each.links_file)
+        if file is not None
+    }
+    there = path.iterdir() if path.is_dir() else ()
+    strangers = sorted(file.name for file in there if file.name not in made or file.resolve() in read)
     if strangers:
         raise ConfigError(f"{path} holds {', '.join(strangers)}, which would be lost: name another folder.")
 

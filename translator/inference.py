@@ -293,8 +293,10 @@ def check_threads(threads: int | None) -> int | None:
     """Returns a number of threads that can be; None leaves them as they are.
 
     Raises:
-        ConfigError: It is below 1 or above MAX_THREADS.
+        ConfigError: It is no whole number, below 1 or above MAX_THREADS.
     """
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise ConfigError(f"threads is {threads}, wanted 1 to {MAX_THREADS}, or None to leave them as they are.")
+    if threads is None:
+        return None
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads is {threads!r}, wanted 1 to {MAX_THREADS}, or None to leave them as they are.")
     return threads

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from carousel.cli import app
 from tests.training.small_run import SOURCES, TARGETS, make_trainer, write_lines
 from training import back_translation
-from training.back_translation import Made, _choose, _is_sound, _lacking, _surest, back_translate
+from training.back_translation import Made, _check_destination, _choose, _is_sound, _lacking, _surest, back_translate
 from training.cleaning import CleaningConfig
 from training.config import CorpusConfig
 from translator.checkpoint import load_checkpoint
@@ -174,3 +174,19 @@ def test_what_cannot_be_translated_is_refused(run: Path, tmp_path: Path, monkeyp
     with pytest.raises(ConfigError, match=r"small\.toml is a file, wanted a folder: name another one"):
         back_translate(best, config, config)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("name", ["my-notes.gz", "en-fr.en.gz", "en-de.en.gz"])
+def test_what_was_not_made_here_or_is_read_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """Corpora are .gz files, too, and one may even be called as what would be made."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / name).write_bytes(b"precious")
+    read = corpus(tmp_path, "de", ["The cat sleeps."])
+    if name == "en-de.en.gz":
+        read = CorpusConfig(source="en", target="de", source_file=folder / name, target_file=read.target_file)
+    with pytest.raises(ConfigError, match=f"holds {name}, which would be lost: name another folder"):
+        _check_destination(folder, [read])
+    assert (folder / name).read_bytes() == b"precious"
+    (folder / name).rename(folder / "de-en.de.gz")  # what an earlier run may have made of the same corpora
+    _check_destination(folder, [corpus(tmp_path, "de", ["The cat sleeps."])])

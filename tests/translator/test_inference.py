@@ -52,6 +52,11 @@ def test_loading_can_set_the_threads(checkpoint_folder: Path) -> None:
 def test_what_no_machine_has_is_refused(checkpoint_folder: Path) -> None:
     with pytest.raises(ConfigError, match="threads is 0, wanted 1 to 256"):
         Translator.load(checkpoint_folder, threads=0)
+    before = thread_count()
+    for strange in (1.5, "2", True):
+        with pytest.raises(ConfigError, match=f"threads is {strange!r}, wanted 1 to 256"):
+            Translator.load(checkpoint_folder, threads=strange)  # type: ignore[arg-type]
+    assert thread_count() == before
     for device in ("cuda:99", "abacus"):
         with pytest.raises(ConfigError, match=f"device '{device}' is not to be had here"):
             Translator.load(checkpoint_folder, device=device)
