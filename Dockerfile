@@ -29,7 +29,7 @@ COPY README.md LICENSE ./
 COPY carousel carousel
 COPY translator translator
 COPY api api
-# training/kernels.c is named in pyproject.toml; where it has nothing in it nothing is made of it.
+# training/kernels.c is named in pyproject.toml; what is made of an empty one is taken out below.
 RUN mkdir training && touch training/kernels.c && /opt/carousel/bin/pip install --no-compile --no-deps --no-build-isolation . \
  && rm -rf build training
 

@@ -161,15 +161,18 @@ async def _stopping(request: Request) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return await _unforeseen(request, error)
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":  # what `api.head` answers as well
+        headers["Allow"] = "GET, HEAD"
     if error.status_code == 405 and request.method == "OPTIONS":  # no failure: Allow is what was asked for
-        return Response(headers=dict(error.headers or {}))
+        return Response(headers=headers)
     path = request.url.path[:_REFLECTED_CHARACTERS]
     sentences = {
         404: f"{path} is not served here; /docs lists what is",
         405: f"{request.method} is not allowed for {path}; /docs says what is",
     }
     message = sentences.get(error.status_code, error.detail)
-    return error_response(error.status_code, message, headers=error.headers, request=request)
+    return error_response(error.status_code, message, headers=headers, request=request)
 
 
 class LastResort:

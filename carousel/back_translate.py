@@ -28,7 +28,7 @@ def back_translate(
         Path, typer.Option("--config", "-c", metavar="FILE", help="TOML: the corpora, two or more with one language.")
     ],
     keep: Annotated[
-        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of the pairs to keep, the surest.")
+        float, typer.Option(metavar="SHARE", help="Share of the pairs to keep, the surest; above 0, at most 1.")
     ] = 0.8,
     limit: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most sentences of each corpus, drawn at random; 0 is all.")

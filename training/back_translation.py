@@ -36,6 +36,7 @@ from translator.errors import ConfigError, CorpusError
 from translator.folders import replace_folder
 from translator.forced_decoding import score_all
 from translator.processes import Tell, share_out
+from translator.scoring import Hypothesis
 from translator.text import words
 from translator.tokenizer import Tokenizer
 
@@ -199,9 +200,11 @@ def _translate(
             stretch = part[start : start + AT_ONCE]
             sources = [[languages[0], *ids, tokenizer.eos_id] for ids in stretch]
             best = decode_all(engine, tokenizer, sources, options=options)
-            candidates = [[each.token_ids for each in hypotheses if _is_sound(each.token_ids)] for hypotheses in best]
-            scores = [[each.score for each in hypotheses if _is_sound(each.token_ids)] for hypotheses in best]
-            found += _choose(engine, tokenizer, stretch, candidates, scores, languages[1])
+            sound = [
+                [each for each in hypotheses if _is_sound(each.token_ids) and Tokenizer.unk_id not in ids]
+                for ids, hypotheses in zip(stretch, best, strict=True)
+            ]
+            found += _choose(engine, tokenizer, stretch, sound, languages[1])
             tell(len(found), len(part))
         return found
 
@@ -225,26 +228,21 @@ def _choose(
     engine: DecodingEngine,
     tokenizer: Tokenizer,
     sentences: Sequence[Ids],
-    candidates: Sequence[Sequence[Sequence[int]]],
-    scores: Sequence[Sequence[float]],
+    candidates: Sequence[Sequence[Hypothesis]],
     back: int,
 ) -> list[Made | None]:
     """Takes of the candidates of each sentence the one that both directions like best; None where there is none."""
     pairs = [
-        ([back, *candidate], [*sentence, tokenizer.eos_id])
+        ([back, *candidate.token_ids], [*sentence, tokenizer.eos_id])
         for sentence, all_of in zip(sentences, candidates, strict=True)
-        if Tokenizer.unk_id not in sentence
         for candidate in all_of
     ]
     ways_back = iter(score_all(engine, pairs, alpha=1.0))
     made: list[Made | None] = []
-    for sentence, all_of, ahead in zip(sentences, candidates, scores, strict=True):
-        if not all_of or Tokenizer.unk_id in sentence:
-            made.append(None)
-            continue
-        totals = [score + WAY_BACK * next(ways_back).score for score in ahead]
-        best = int(np.argmax(totals))
-        made.append(Made(tokenizer.decode(all_of[best]).text, totals[best]))
+    for all_of in candidates:
+        totals = [candidate.score + WAY_BACK * next(ways_back).score for candidate in all_of]
+        best = max(range(len(totals)), key=totals.__getitem__, default=None)
+        made.append(None if best is None else Made(tokenizer.decode(all_of[best].token_ids).text, totals[best]))
     return made
 
 

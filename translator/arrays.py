@@ -1,4 +1,4 @@
-"""Arrays as the kernels want them: where memory begins, and bfloat16, which NumPy does not have.
+"""Arrays as the kernels want them: where memory begins, int8, and bfloat16, which NumPy does not have.
 
 A number in bfloat16 is the upper half of one in float32; here it is kept as uint16.
 """
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[np.float32]
 Bfloat16 = NDArray[np.uint16]
 
+LEVELS = 127
 NOT_A_NUMBER = 0x7FC0
 LINE = 64
 """Bytes of a line of the cache: a vector or the row of a tile that begins inside of one is read twice."""
@@ -38,6 +39,12 @@ def narrowed(numbers: Array) -> Bfloat16:
 def widened(numbers: Bfloat16) -> Array:
     """Returns numbers in bfloat16 as float32."""
     return (numbers.astype(np.uint32) << 16).view(np.float32)
+
+
+def in_levels(weight: Array) -> tuple[NDArray[np.int8], Array]:
+    """Rounds weights, [out, in], to 255 levels: these, and what one is worth in each row, [out] float32."""
+    scale = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(LEVELS)
+    return np.round(weight / scale[:, None]).astype(np.int8), scale
 
 
 def side_by_side(

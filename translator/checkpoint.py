@@ -285,6 +285,8 @@ def _manifest(table: dict[str, Any]) -> Manifest:
         for key in keys:
             if not isinstance(table.get(key), wanted):
                 raise TypeError(f"{key} is {table.get(key)!r}, wanted a {wanted.__name__}")
+    if not isinstance(table.get("training", {}), dict):
+        raise TypeError(f"training is {table['training']!r}, wanted a table")
     known = {entry.name for entry in fields(Manifest)}
     values = {key: value for key, value in table.items() if key in known}
     values["model"] = ModelConfig(**table["model"])

@@ -47,13 +47,7 @@ class DecodingEngine(Protocol):
     def search(
         self, *, bos_id: int, eos_id: int, options: DecodingOptions, forbidden_ids: Sequence[int] = ()
     ) -> Search:
-        """Start an empty search.
-
-        Args:
-            bos_id: The token every hypothesis starts from; not part of the result.
-            eos_id: The token that ends one; part of the result.
-            options: Beam size, penalties, lengths; the same for all sentences of the search.
-            forbidden_ids: Tokens never produced: padding, bos, language tokens.
+        """Start an empty search; for the arguments see `translator.beam_search.BeamSearch`.
 
         Raises:
             ConfigError: `eos_id` is forbidden.

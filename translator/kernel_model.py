@@ -78,7 +78,7 @@ class KernelEncoder:
 
     def __init__(self, weights: Weights, *, bound: float) -> None:
         """Packs the weights."""
-        self.layers = sum(name.startswith("forwards.") and name.endswith("weight_hh_l0") for name in weights)
+        self.layers = _layers_in(weights, "forwards.")
         self._readers = []
         for depth in range(self.layers):
             # An output is within 1, and from the second layer on what was read is added to it.
@@ -124,7 +124,7 @@ class KernelModel:
         self.embeddings = _rounded(embeddings)  # [V, E]
         self.encoder = KernelEncoder(_within(weights, "encoder."), bound=longest)
         decoder = _within(weights, "decoder.")
-        self.layers = sum(name.startswith("layers.") and name.endswith("weight_hh_l0") for name in decoder)
+        self.layers = _layers_in(decoder, "layers.")
         first, *later = (lstm_weights(decoder, f"layers.{depth}") for depth in range(self.layers))
         self.width = first.recurrent.shape[1]  # H
         self.first_gates = _tabulated(embeddings, first)  # [V, 4H]
@@ -193,16 +193,22 @@ class KernelModel:
 
     def _listed(self, weight: Array, bias: Array) -> list[List]:
         """Packs what every sentence of a language may use."""
-        found = []
-        for language in self._shortlist.languages if self._shortlist else ():
-            token_ids = self._shortlist.frequent(language) if self._shortlist else NOTHING_ELSE
-            found.append(List(Int8Product(weight[token_ids], bias[token_ids], bound=1), token_ids, language))
-        return found
+        if self._shortlist is None:
+            return []
+        frequent = {language: self._shortlist.frequent(language) for language in self._shortlist.languages}
+        return [
+            List(Int8Product(weight[token_ids], bias[token_ids], bound=1), token_ids, language)
+            for language, token_ids in frequent.items()
+        ]
 
 
 def _within(weights: Weights, prefix: str) -> Weights:
     """Those of a part of the model, by the names that the part gives them."""
     return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+
+
+def _layers_in(weights: Weights, prefix: str) -> int:
+    return sum(name.startswith(prefix) and name.endswith("weight_hh_l0") for name in weights)
 
 
 def _rounded(numbers: Array) -> Bfloat16:

@@ -208,7 +208,8 @@ class KernelSearch:
         token_ids = np.empty(self._lengths[ticket], dtype=np.int64)
         count = self._functions.settled(self._search, ticket, address(token_ids))
         _there(count != NO_MEMORY)
-        return [int(token_id) for token_id in token_ids[:count]]
+        found: list[int] = token_ids[:count].tolist()
+        return found
 
     def run(self) -> dict[int, list[Hypothesis]]:
         """Advance until no sentence is live: the hypotheses of each ticket, as `advance` gives them."""

@@ -24,13 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from translator.arrays import Array, Bfloat16, aligned
+from translator.arrays import LEVELS, Array, Bfloat16, aligned, in_levels
 from translator.threads import thread_count
 from translator.waiting import loading_openmp
 
 OUTS, DEPTH = 16, 64
 """Outputs in a block and inputs in a tile: sizes of a product are filled up to multiples of them."""
-LEVELS = 127
 ZERO_POINT = 128
 """VNNI multiplies unsigned rows with signed weights, so rows are moved up; for signed ones oneDNN has nothing but its
 reference kernel, hundreds of times as slow."""
@@ -141,12 +140,6 @@ def library() -> Library:
     if (loaded := _library()) is None:
         raise RuntimeError("the kernels are not available here.")
     return loaded
-
-
-def in_levels(weight: Array) -> tuple[NDArray[np.int8], Array]:
-    """Rounds weights, [out, in], to 255 levels: these, and what one is worth in each row, [out] float32."""
-    scale = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(LEVELS)
-    return np.round(weight / scale[:, None]).astype(np.int8), scale
 
 
 class Int8Product:

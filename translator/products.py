@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from translator.arrays import LEVELS, in_levels
 from translator.compute_type import ComputeType
-from translator.kernels import LEVELS, ZERO_POINT, in_levels
+from translator.kernels import ZERO_POINT
 
 Product = Callable[..., Tensor]
 """Rows [N, in] float32 to [N, out] float32; the rows may come in parts, [N, any] each, that belong side by side."""

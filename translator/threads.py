@@ -5,6 +5,7 @@ PyTorch keeps the number where it is loaded; before, it is kept here, and told t
 
 import os
 import sys
+from functools import cache
 from typing import Any
 
 _chosen: int | None = None
@@ -14,7 +15,7 @@ def thread_count() -> int:
     """Returns what was set last, by `set_thread_count` or `torch.set_num_threads`; else what the machine has."""
     global _chosen
     if (torch := _pytorch()) is None:
-        return threads_to_share() if _chosen is None else _chosen
+        return _usual() if _chosen is None else _chosen
     if (chosen := _chosen) is not None:  # said before PyTorch was there
         torch.set_num_threads(chosen)
         _chosen = None
@@ -26,6 +27,12 @@ def set_thread_count(count: int) -> None:
     global _chosen
     _chosen = count
     thread_count()
+
+
+@cache
+def _usual() -> int:
+    """What the machine has, asked once, as OpenMP asks once: every call of a kernel wants to know."""
+    return threads_to_share()
 
 
 def _pytorch() -> Any:

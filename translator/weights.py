@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import deserialize
 
-from translator.arrays import Array, narrowed, widened
+from translator.arrays import Array, in_levels, narrowed, widened
 
 StoredType = Literal["float32", "bfloat16", "int8"]
 SCALE = ".row_scale"
@@ -37,9 +37,7 @@ def pack_weights(weights: Weights, stored_type: StoredType) -> Packed:
         elif stored_type == "bfloat16":
             packed[name] = narrowed(weight)
         else:
-            scale = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(127)  # [rows]
-            packed[name] = np.round(weight / scale[:, None]).astype(np.int8)
-            packed[name + SCALE] = scale
+            packed[name], packed[name + SCALE] = in_levels(weight)
     return packed
 
 

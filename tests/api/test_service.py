@@ -152,7 +152,7 @@ async def test_other_origins_can_be_shut_out(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/translate", "POST"), ("/languages", "GET"), ("/health", "GET"), ("/", "GET")],
+    [("/translate", "POST"), ("/languages", "GET, HEAD"), ("/health", "GET, HEAD"), ("/", "GET, HEAD")],
 )
 async def test_plain_options_are_answered(service: Service, path: str, allowed: str) -> None:
     async with service() as client:

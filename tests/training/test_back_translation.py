@@ -69,16 +69,13 @@ def test_the_candidate_that_both_ways_like_best_is_taken(run: Path) -> None:
     back, sentence = tokenizer.language_id("en"), tokenizer.encode(SOURCES[0])
     candidates = [[*tokenizer.encode(text), EOS] for text in (TARGETS[0], TARGETS[-1], TARGETS[3])]
     ways_back = [engine.force([[back, *candidate]], [[*sentence, EOS]], alpha=1.0)[0].score for candidate in candidates]
-    ahead = [-5.0, -5.0, -5.0]
-    [made, none, unknown] = _choose(
-        engine, tokenizer, [sentence, sentence, [UNK]], [candidates, [], candidates], [ahead, [], ahead], back
-    )
+    found = [hypothesis(candidate, -5.0) for candidate in candidates]
+    [made, none] = _choose(engine, tokenizer, [sentence, sentence], [found, []], back)
     best = ways_back.index(max(ways_back))
     assert made is not None
     assert made.text == tokenizer.decode(candidates[best]).text
     assert made.score == pytest.approx(-5.0 + back_translation.WAY_BACK * ways_back[best], abs=1e-4)
     assert none is None
-    assert unknown is None
 
 
 def test_the_surest_are_kept_in_their_order() -> None:

@@ -124,6 +124,7 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.
         pytest.param({"directions": {"en": "de"}}, "directions is", id="directions a table"),
         pytest.param({"scores": None}, "scores is None", id="scores null"),
         pytest.param({"scores": [{"metric": "BLEU"}]}, "", id="a score without a value"),
+        pytest.param({"training": None}, "training is None, wanted a table", id="training null"),
         pytest.param({"weights_sha256": None}, "weights_sha256 is None", id="hash null"),
         pytest.param({"tokenizer_sha256": ...}, "tokenizer_sha256 is None", id="no hash"),
     ],

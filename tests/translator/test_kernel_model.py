@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from tests.translator.conftest import make_model, needs_kernels, weights_of
 from tests.translator.kernel_calls import multiply
-from translator.arrays import widened
+from translator.arrays import LEVELS, widened
 from translator.batch import PaddedIds
 from translator.kernel_model import KernelModel
-from translator.kernels import LEVELS, Int8Product
+from translator.kernels import Int8Product
 from translator.lstm_cell import parameters_of
 from translator.model import TranslationModel
 

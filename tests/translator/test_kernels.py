@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from tests.translator.conftest import needs_kernels
 from tests.translator.kernel_calls import attend, best, lstm, multiply, origins, packed
 from translator import kernels
+from translator.arrays import LEVELS
 from translator.batch import pad
 from translator.encoder import Encoder
 from translator.kernel_model import KernelEncoder
-from translator.kernels import LEVELS, Int8Product
+from translator.kernels import Int8Product
 from translator.lstm_cell import lstm_cell
 from translator.threads import set_thread_count, thread_count
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.translator.conftest import COMPUTE_TYPES, PYTORCH_TYPES, needs_vnni
 from translator import kernels
+from translator.arrays import LEVELS
 from translator.compute_type import ComputeType, choose_compute_type
 from translator.errors import ConfigError
-from translator.kernels import LEVELS
 from translator.products import _rounded_up, make_product
 
 sizes = st.integers(1, 40)

@@ -43,6 +43,7 @@ def test_a_pytorch_that_is_only_half_there_is_not_asked(
     """Its module is known from the first line of its import on, which another thread may be busy with."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr(threads, "_chosen", None)
+    monkeypatch.setattr(threads, "_usual", threads_to_share)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(**dict.fromkeys(there)))
     assert threads.thread_count() == 3
     threads.set_thread_count(2)
